@@ -1,0 +1,58 @@
+# bash completion for afp
+
+_afp() {
+  local cur prev verb="" i
+  COMPREPLY=()
+  cur="${COMP_WORDS[COMP_CWORD]}"
+  prev="${COMP_WORDS[COMP_CWORD - 1]}"
+
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    case "${COMP_WORDS[i]}" in
+      inspect | quantize | dequantize | verify)
+        verb="${COMP_WORDS[i]}"
+        break
+        ;;
+    esac
+  done
+  if [[ -z $verb ]]; then
+    COMPREPLY=($(compgen -W "inspect quantize dequantize verify --help --version -h" -- "$cur"))
+    return
+  fi
+
+  case "$prev" in
+    --bits) COMPREPLY=($(compgen -W "2 3 4 5 6 7 8" -- "$cur")); return ;;
+    --format) COMPREPLY=($(compgen -W "E1M2 E2M1 E2M3 E3M2 E4M3 E2M1/32/e8m0 E2M1/16/ue4m3" -- "$cur")); return ;;
+    --block) COMPREPLY=($(compgen -W "tensor row 16 32 64 128" -- "$cur")); return ;;
+    --scale) COMPREPLY=($(compgen -W "e8m0 ue4m3" -- "$cur")); return ;;
+    --effort) COMPREPLY=($(compgen -W "exact fast" -- "$cur")); return ;;
+    --dtype) COMPREPLY=($(compgen -W "BF16 F16 F32" -- "$cur")); return ;;
+    --progress) COMPREPLY=($(compgen -W "bar json none" -- "$cur")); return ;;
+    --memory-budget) COMPREPLY=($(compgen -W "512MiB 1GB 2GB 4GB 8GB" -- "$cur")); return ;;
+    --keep | --only | --set | --threads) return ;;
+    -o | --output | --rules | --against)
+      compopt -o filenames
+      COMPREPLY=($(compgen -f -- "$cur"))
+      return
+      ;;
+  esac
+
+  if [[ $cur == -* ]]; then
+    local options=""
+    case "$verb" in
+      inspect) options="--stats --json --help -h" ;;
+      quantize)
+        options="-o --output --keep --only --set --rules --bits --format --block --scale --effort --threads
+                 --memory-budget --dry-run --force --json --quiet --verbose --progress --help -h"
+        ;;
+      dequantize)
+        options="-o --output --dtype --threads --memory-budget --force --json --quiet --progress --help -h"
+        ;;
+      verify) options="--against --threads --memory-budget --json --quiet --verbose --progress --help -h" ;;
+    esac
+    COMPREPLY=($(compgen -W "$options" -- "$cur"))
+    return
+  fi
+  compopt -o filenames
+  COMPREPLY=($(compgen -f -- "$cur"))
+}
+complete -F _afp afp

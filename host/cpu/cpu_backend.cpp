@@ -1,0 +1,194 @@
+// The CPU backend: oneTBB over the strips of a piece, one inner function a strip.
+#include <tbb/blocked_range.h>
+#include <tbb/enumerable_thread_specific.h>
+#include <tbb/global_control.h>
+#include <tbb/info.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "afp/backend.hpp"
+#include "afp/codec.hpp"
+#include "afp/error.hpp"
+#include "host/cpu/kernels.hpp"
+#include "host/cpu/row_search.hpp"
+
+namespace afp {
+namespace {
+
+using cpu::CellResults;
+
+// A strip of a piece: its cells, its index within the piece.
+struct Strip {
+  CellRange cells;
+  std::size_t index;
+};
+
+std::uint64_t weights_of(const WeightPiece& piece) {
+  return piece.cells.count == 0 ? 0
+                                : piece.grid.weight_begin(piece.cells.first + piece.cells.count) -
+                                      piece.grid.weight_begin(piece.cells.first);
+}
+
+std::size_t bytes_per_weight(DType dtype) { return static_cast<std::size_t>(dtype_bits(dtype)) / 8; }
+
+void require_float_weights(DType dtype) {
+  if (dtype != DType::BF16 && dtype != DType::F16 && dtype != DType::F32)
+    throw UsageError("a backend takes BF16, F16 or F32 weights, found " + std::string(dtype_name(dtype)));
+}
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(int threads) : threads_(threads > 0 ? threads : tbb::info::default_concurrency()), arena_(threads_) {
+    // Without leave to run more threads than the machine has, oneTBB warns on stderr and ignores the wish.
+    if (threads_ > tbb::info::default_concurrency())
+      leave_.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads_));
+  }
+
+  std::string name() const override { return "cpu"; }
+  std::string description() const override {
+    return "cpu, " + std::to_string(threads_) + (threads_ == 1 ? " thread, " : " threads, ") + cpu::simd_target();
+  }
+
+  Extent extent(const WeightPiece& piece) const override {
+    require_float_weights(piece.dtype);
+    Extent total;
+    std::mutex mutex;
+    for_each_weight_range(piece, [&](const std::byte* weights, std::uint64_t count) {
+      const Extent part = cpu::weights_extent(weights, piece.dtype, count);
+      const std::lock_guard lock(mutex);
+      total.absmax = std::max(total.absmax, part.absmax);
+      total.zeros += part.zeros;
+      total.nonfinite += part.nonfinite;
+    });
+    return total;
+  }
+
+  void accumulate(const WeightPiece& piece, Statistics& statistics) const override {
+    require_float_weights(piece.dtype);
+    tbb::enumerable_thread_specific<Statistics> parts([&] { return Statistics(piece.dtype); });
+    for_each_weight_range(piece, [&](const std::byte* weights, std::uint64_t count) { parts.local().add(weights, count); });
+    for (const Statistics& part : parts) statistics.merge(part);
+  }
+
+  void choose_scales(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
+                     std::span<const std::span<std::uint8_t>> scales,
+                     std::span<const std::span<StripSums>> sums) const override {
+    search(piece, candidates, effort, scales, sums, {});
+  }
+
+  void quantize(const WeightPiece& piece, const TensorCodec& codec, Effort effort, std::span<std::uint8_t> scales,
+                std::span<StripSums> sums, std::span<std::uint8_t> codes) const override {
+    search(piece, {&codec, 1}, effort, {&scales, 1}, {&sums, 1}, codes);
+  }
+
+  void score_scales(const WeightPiece& piece, const TensorCodec& codec, const LongBlock& block,
+                    std::span<const std::uint8_t> bytes, std::span<ScaleScore> scores) const override {
+    require_float_weights(piece.dtype);
+    std::vector<float> values;
+    for (const std::uint8_t byte : bytes) values.push_back(block.normalized_scale(codec, byte));
+    const float normalizer = exp2_int(-block.exponent);
+    for_each_strip(piece, [&](const Strip& strip) {
+      for (std::size_t b = 0; b < bytes.size(); ++b) {
+        ScaleScore& score = scores[strip.index * bytes.size() + b];
+        score = {};
+        cpu::score_segments(piece, strip.cells, codec.encoding.format_of(bytes[b]), normalizer, {&values[b], 1}, {&score, 1});
+      }
+    });
+  }
+
+  void encode(const WeightPiece& piece, const TensorCodec& codec, std::span<const std::uint8_t> scales,
+              std::span<std::uint8_t> codes) const override {
+    require_float_weights(piece.dtype);
+    for_each_strip(piece, [&](const Strip& strip) {
+      cpu::encode_cells(piece, strip.cells, codec, scales.data() + scale_offset(piece, strip),
+                        codes.data() + code_offset(piece, strip));
+    });
+  }
+
+  void dequantize(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, std::span<const std::uint8_t> scales,
+                  std::span<const std::uint8_t> codes, DType dtype, std::span<std::byte> weights) const override {
+    require_float_weights(dtype);
+    const WeightPiece piece{grid, cells, dtype, weights.data()};
+    for_each_strip(piece, [&](const Strip& strip) {
+      const std::uint64_t offset = grid.weight_begin(strip.cells.first) - grid.weight_begin(cells.first);
+      const std::size_t code_begin = code_offset(piece, strip);
+      cpu::dequantize_cells(grid, strip.cells, codec, scales.data() + scale_offset(piece, strip), codes.data() + code_begin,
+                            codes.size() - code_begin, dtype, weights.data() + offset * bytes_per_weight(dtype));
+    });
+  }
+
+ private:
+  template <class Body>
+  void for_each_strip(const WeightPiece& piece, const Body& body) const {
+    const std::uint64_t per_strip = cells_per_strip(piece.grid);
+    arena_.execute([&] {
+      tbb::parallel_for(std::size_t{0}, static_cast<std::size_t>(strip_count(piece.grid, piece.cells)), [&](std::size_t s) {
+        const std::uint64_t first = s * per_strip;
+        body(Strip{{piece.cells.first + first, std::min(per_strip, piece.cells.count - first)}, s});
+      });
+    });
+  }
+
+  // Where the order of weights does not matter: ranges of a size that suits the caches.
+  template <class Body>
+  void for_each_weight_range(const WeightPiece& piece, const Body& body) const {
+    constexpr std::uint64_t kGrain = 4 * kStripWeights;
+    const std::uint64_t count = weights_of(piece);
+    arena_.execute([&] {
+      tbb::parallel_for(std::uint64_t{0}, ceil_div(count, kGrain), [&](std::uint64_t i) {
+        body(piece.weights + i * kGrain * bytes_per_weight(piece.dtype), std::min(kGrain, count - i * kGrain));
+      });
+    });
+  }
+
+  static std::size_t scale_offset(const WeightPiece& piece, const Strip& strip) {
+    return piece.grid.scale_index(strip.cells.first) - piece.grid.scale_index(piece.cells.first);
+  }
+  static std::size_t code_offset(const WeightPiece& piece, const Strip& strip) {
+    return piece.grid.code_begin(strip.cells.first) - piece.grid.code_begin(piece.cells.first);
+  }
+
+  void search(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
+              std::span<const std::span<std::uint8_t>> scales, std::span<const std::span<StripSums>> sums,
+              std::span<std::uint8_t> codes) const {
+    require_float_weights(piece.dtype);
+    if (piece.grid.block.kind == BlockKind::tensor)
+      throw UsageError("the scale of a tensor block is chosen from its Statistics, not block by block");
+    const bool blocks_are_cells = piece.grid.block.kind == BlockKind::small || piece.grid.cells_per_row == 1;
+    for_each_strip(piece, [&](const Strip& strip) {
+      const std::size_t offset = scale_offset(piece, strip);
+      std::vector<CellResults> results(candidates.size());
+      for (std::size_t c = 0; c < candidates.size(); ++c) {
+        sums[c][strip.index] = {};
+        results[c] = {scales[c].data() + offset, &sums[c][strip.index],
+                      codes.empty() ? nullptr : codes.data() + code_offset(piece, strip)};
+      }
+      if (blocks_are_cells) {
+        cpu::search_cells(piece, strip.cells, candidates, effort, results);
+        return;
+      }
+      const std::uint64_t per_row = piece.grid.cells_per_row;
+      for (std::uint64_t first = 0; first < strip.cells.count; first += per_row) {
+        const CellRange row{strip.cells.first + first, per_row};
+        for (std::size_t c = 0; c < candidates.size(); ++c)
+          cpu::search_row(piece, row, candidates[c], results[c].scales[first / per_row], *results[c].sums);
+      }
+      if (!codes.empty()) cpu::encode_cells(piece, strip.cells, candidates[0], results[0].scales, results[0].codes);
+    });
+  }
+
+  int threads_;
+  std::optional<tbb::global_control> leave_;
+  mutable tbb::task_arena arena_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(int threads) { return std::make_unique<CpuBackend>(threads); }
+
+}  // namespace afp

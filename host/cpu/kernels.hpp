@@ -1,0 +1,51 @@
+// The CPU backend's inner functions. Each picks, at run time, the form compiled for the best SIMD
+// instructions of the machine; all forms give the same bits. They work in the calling thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "afp/backend.hpp"
+
+namespace afp::cpu {
+
+std::string simd_target();  // "AVX3_ZEN4"
+
+struct RawExtent {
+  std::uint32_t largest = 0;  // magnitude bits, those of non-finite weights included
+  std::uint64_t zeros = 0;
+};
+
+Extent weights_extent(const std::byte* weights, DType dtype, std::uint64_t count);
+
+// Where the results for one candidate go.
+struct CellResults {
+  std::uint8_t* scales = nullptr;  // one byte a cell
+  StripSums* sums = nullptr;
+  std::uint8_t* codes = nullptr;   // of the first cell onward, as BlockGrid lays them out; null: not wanted
+};
+
+// A strip of cells each of which is a block of its own (small blocks, and rows of one cell): chooses the scale under every candidate, and encodes where codes are wanted.
+void search_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
+                  Effort effort, std::span<const CellResults> results);
+
+// The codes of the cells under given scales; `scales` points at the byte of the first cell's block.
+void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,
+                  const std::uint8_t* scales, std::uint8_t* codes);
+
+// A strip of segments of one long block, their magnitudes multiplied by `normalizer`: for every scale (likewise
+// normalized) the sum of squared errors, and of those of the clipped weights alone.
+void score_segments(const WeightPiece& piece, CellRange cells, Format format, float normalizer,
+                    std::span<const float> scales, std::span<ScaleScore> scores);
+
+// Sum of the squares of the normalized weights of these segments.
+double segments_signal(const WeightPiece& piece, CellRange cells, float normalizer);
+
+// Weights of the cells, `scales` and `codes` as for encode_cells.
+void dequantize_cells(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
+                      const std::uint8_t* scales, const std::uint8_t* codes, std::size_t code_bytes,
+                      DType dtype, std::byte* weights);
+
+}  // namespace afp::cpu

@@ -1,0 +1,138 @@
+// Rounding a register of scaled magnitudes to a Format: the values (to measure errors) and the
+// codes (to store them). The three kinds of grid differ only in how many instructions they need;
+// each gives what encode_magnitude in afp/codec.hpp gives.
+#if defined(AFP_HOST_CPU_ROUNDING_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef AFP_HOST_CPU_ROUNDING_INL_H_
+#undef AFP_HOST_CPU_ROUNDING_INL_H_
+#else
+#define AFP_HOST_CPU_ROUNDING_INL_H_
+#endif
+
+#include "afp/format.hpp"
+#include "host/cpu/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace afp::cpu::HWY_NAMESPACE {
+
+enum class GridKind { uniform, floating, powers };
+
+constexpr GridKind grid_kind(Format format) {
+  if (format.exponent_bits == 1) return GridKind::uniform;
+  return format.mantissa_bits == 0 ? GridKind::powers : GridKind::floating;
+}
+
+// All take y in [0, max_value], or above it by no more than the rounding of y itself.
+template <GridKind kind>
+struct Rounder;
+
+// E = 1: one step everywhere. Adding 2^23 steps rounds to whole steps, ties to even.
+template <>
+struct Rounder<GridKind::uniform> {
+  explicit Rounder(Format format) : shifter(exp2_int(format.step_exponent() + 23)), max_value(format.max_value()) {}
+
+  HWY_INLINE VF value(VF y) const {
+    const VF c = hn::Set(DF(), shifter);
+    return hn::Sub(hn::Add(y, c), c);
+  }
+  HWY_INLINE VU code(VF y) const {
+    const VF c = hn::Set(DF(), shifter);
+    return hn::Sub(hn::BitCast(DU(), hn::Add(y, c)), hn::BitCast(DU(), c));
+  }
+
+  float shifter;
+  float max_value;
+};
+
+// The step is that of y's binade, at least that of the smallest normal value: the same addition
+// with a shifter made from y's exponent.
+template <>
+struct Rounder<GridKind::floating> {
+  explicit Rounder(Format format)
+      : min_normal((format.min_normal_exponent() + 127) << 23),
+        to_shifter((23 - format.mantissa_bits) << 23),
+        max_value(format.max_value()),
+        mantissa_bits(format.mantissa_bits) {}
+
+  // All in integers, where powers of two order and multiply like their exponents.
+  HWY_INLINE VI binade(VF y) const {
+    const DI di;
+    const VI power = hn::And(hn::BitCast(di, y), hn::Set(di, 0x7F800000));
+    return hn::Max(power, hn::Set(di, min_normal));
+  }
+  HWY_INLINE VF shifter(VI power) const { return hn::BitCast(DF(), hn::Add(power, hn::Set(DI(), to_shifter))); }
+  HWY_INLINE VF value(VF y) const {
+    const VF c = shifter(binade(y));
+    return hn::Sub(hn::Add(y, c), c);
+  }
+  HWY_INLINE VU code(VF y) const {
+    // In units of the binade's step, |y| counts from 2^M on in normal binades; each binade above
+    // the first adds 2^M codes.
+    const DU du;
+    const VI power = binade(y);
+    const VF c = shifter(power);
+    const VU steps = hn::Sub(hn::BitCast(du, hn::Add(y, c)), hn::BitCast(du, c));
+    const VU binades = hn::BitCast(du, hn::Sub(power, hn::Set(DI(), min_normal)));
+    return hn::Add(steps, hn::ShiftRightSame(binades, 23 - mantissa_bits));
+  }
+
+  std::int32_t min_normal;  // float bits
+  std::int32_t to_shifter;  // added to float bits: times 2^(23 - M)
+  float max_value;
+  int mantissa_bits;
+};
+
+// M = 0, E >= 2: zero and powers of two. Ties go to the even code, that is to the even exponent,
+// which a shifter cannot tell; carrying into the exponent bits can.
+template <>
+struct Rounder<GridKind::powers> {
+  explicit Rounder(Format format)
+      : half_smallest(exp2_int(format.min_normal_exponent() - 1)),
+        smallest(exp2_int(format.min_normal_exponent())),
+        max_value(format.max_value()),
+        exponent_offset(127 - format.bias()) {}
+
+  HWY_INLINE VF value(VF y) const {
+    const DU du;
+    const VU bits = hn::BitCast(du, y);
+    const VU odd = hn::And(hn::ShiftRight<23>(bits), hn::Set(du, 1u));
+    const VU carried = hn::Add(hn::Add(bits, hn::Set(du, 0x3FFFFFu)), odd);
+    const VF power = hn::BitCast(DF(), hn::And(carried, hn::Set(du, 0x7F800000u)));
+    const VF at_least = hn::Max(power, hn::Set(DF(), smallest));
+    return hn::IfThenElseZero(hn::Gt(y, hn::Set(DF(), half_smallest)), at_least);
+  }
+  HWY_INLINE VU code(VF y) const {
+    const VF rounded = value(y);
+    const VI exponent = hn::Sub(hn::BitCast(DI(), hn::ShiftRight<23>(hn::BitCast(DU(), rounded))),
+                                hn::Set(DI(), exponent_offset));
+    return hn::BitCast(DU(), hn::Max(exponent, hn::Zero(DI())));  // zero: field 0, below the offset
+  }
+
+  float half_smallest;
+  float smallest;
+  float max_value;
+  int exponent_offset;
+};
+
+// Values of ue4m3 bytes without their top bit; see ue4m3_value.
+HWY_INLINE VF ue4m3_lanes(VI byte) {
+  const DF df;
+  const DI di;
+  const VF normal = hn::BitCast(df, hn::Add(hn::ShiftLeft<20>(byte), hn::Set(di, 120 << 23)));
+  const VF subnormal = hn::Mul(hn::ConvertTo(df, byte), hn::Set(df, exp2_int(-9)));
+  return hn::IfThenElse(hn::RebindMask(df, hn::Lt(byte, hn::Set(di, 8))), subnormal, normal);
+}
+
+// Calls `body` with the Rounder of the Format: one instantiation for each kind of grid.
+template <class Body>
+HWY_INLINE void with_rounder(Format format, const Body& body) {
+  switch (grid_kind(format)) {
+    case GridKind::uniform: return body(Rounder<GridKind::uniform>(format));
+    case GridKind::floating: return body(Rounder<GridKind::floating>(format));
+    case GridKind::powers: return body(Rounder<GridKind::powers>(format));
+  }
+}
+
+}  // namespace afp::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

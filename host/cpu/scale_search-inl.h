@@ -1,0 +1,260 @@
+// The search for the scale (and the Format) of least squared error of every cell of a tile, each
+// cell a block of its own: afp/scale.hpp gives the rule, this file its form with a block a lane.
+//
+// Squared errors are taken of magnitudes normalized to about 1, so that squares neither underflow
+// nor overflow, and in one order everywhere: four running sums over weights j = 0, 1, 2, 3 mod 4,
+// added as (0 + 1) + (2 + 3).
+#if defined(AFP_HOST_CPU_SCALE_SEARCH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef AFP_HOST_CPU_SCALE_SEARCH_INL_H_
+#undef AFP_HOST_CPU_SCALE_SEARCH_INL_H_
+#else
+#define AFP_HOST_CPU_SCALE_SEARCH_INL_H_
+#endif
+
+#include "afp/scale.hpp"
+#include "host/cpu/rounding-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace afp::cpu::HWY_NAMESPACE {
+
+// One lane group's weights of a tile.
+struct Lanes {
+  const float* magnitudes;
+  int length;
+};
+
+HWY_INLINE Lanes lanes_of(const Tile& tile, int lane) { return {tile.magnitudes + lane, tile.length}; }
+
+// The two largest magnitudes of each block, normalized.
+struct Largest {
+  VF first, second;
+};
+
+HWY_INLINE Largest largest_of(const Tile& tile, int lane) {
+  const DF df;
+  const VF normalizer = hn::Load(df, tile.normalizer + lane);
+  return {hn::Mul(hn::Load(df, tile.absmax + lane), normalizer), hn::Mul(hn::Load(df, tile.second + lane), normalizer)};
+}
+
+HWY_INLINE VF sum_of_squares(const Lanes& cells) {
+  const DF df;
+  VF sum[4] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
+  const float* p = cells.magnitudes;
+  for (int j = 0; j < cells.length; j += 4) {
+    for (int u = 0; u < 4; ++u, p += kTileCells) {
+      const VF magnitude = hn::Load(df, p);
+      sum[u] = hn::Add(sum[u], hn::Mul(magnitude, magnitude));
+    }
+  }
+  return hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]));
+}
+
+// Sum of (a - scale * round(a / scale))^2. scale * value is exact, so that fusing it with the
+// subtraction changes nothing. Without kClips no magnitude exceeds the Format's largest value.
+template <bool kClips, GridKind kind>
+HWY_INLINE VF squared_error(const Lanes& cells, const Rounder<kind>& rounder, VF scale, VF reciprocal) {
+  const DF df;
+  VF sum[4] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
+  const float* p = cells.magnitudes;
+  for (int j = 0; j < cells.length; j += 4) {
+    for (int u = 0; u < 4; ++u, p += kTileCells) {
+      const VF magnitude = hn::Load(df, p);
+      VF y = hn::Mul(magnitude, reciprocal);
+      if constexpr (kClips) y = hn::Min(y, hn::Set(df, rounder.max_value));
+      const VF error = hn::NegMulAdd(rounder.value(y), scale, magnitude);
+      sum[u] = hn::Add(sum[u], hn::Mul(error, error));
+    }
+  }
+  return hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]));
+}
+
+template <bool kClips, GridKind kind>
+HWY_INLINE VF squared_error(const Lanes& cells, const Rounder<kind>& rounder, VF scale) {
+  return squared_error<kClips>(cells, rounder, scale, hn::Div(hn::Set(DF(), 1.0f), scale));
+}
+
+// The best found so far for one lane group: cost, and the scale as the scan counts it (an e8m0
+// exponent, a ue4m3 byte).
+struct Best {
+  VF cost;
+  VI scale;
+};
+
+HWY_INLINE void keep_better(VF cost, VI scale, MF allowed, Best& best) {
+  const MF better = hn::And(hn::Lt(cost, best.cost), allowed);
+  best.cost = hn::IfThenElse(better, cost, best.cost);
+  best.scale = hn::IfThenElse(hn::RebindMask(DI(), better), scale, best.scale);
+}
+
+// What clipping costs at least: the squared errors of a block's two largest weights. No sum of all
+// squares, in whichever order it is rounded, is less than the sum of two of them.
+template <GridKind kind>
+HWY_INLINE VF clipping_cost(const Rounder<kind>& rounder, const Largest& largest, VF scale) {
+  const VF zero = hn::Zero(DF());
+  const VF limit = hn::Set(DF(), rounder.max_value);
+  const VF first = hn::Max(hn::NegMulAdd(limit, scale, largest.first), zero);
+  const VF second = hn::Max(hn::NegMulAdd(limit, scale, largest.second), zero);
+  return hn::Add(hn::Mul(first, first), hn::Mul(second, second));
+}
+
+HWY_INLINE VF power_of_two(VI exponent) {
+  return hn::BitCast(DF(), hn::ShiftLeft<23>(hn::Add(exponent, hn::Set(DI(), 127))));
+}
+
+// e8m0: the scan goes down octave by octave from s0. Exponents are relative to the normalizer's.
+template <GridKind kind>
+HWY_NOINLINE void search_e8m0(const Tile& tile, int lane, Format format, const Rounder<kind>& rounder, Best& best) {
+  const DF df;
+  const DI di;
+  const Lanes cells = lanes_of(tile, lane);
+  const Largest largest = largest_of(tile, lane);
+  const VI exponent = hn::Load(di, tile.exponent + lane);
+  const VI lowest = hn::Sub(hn::Set(di, min_scale_exponent(format)), exponent);
+  const VI highest = hn::Sub(hn::Set(di, max_scale_exponent(format)), exponent);
+
+  const VI bits = hn::BitCast(di, largest.first);
+  const VI mantissa = hn::And(bits, hn::Set(di, 0x7FFFFF));
+  const auto above = hn::Gt(mantissa, hn::Set(di, static_cast<std::int32_t>(float_bits(rounder.max_value) & 0x7FFFFF)));
+  VI x = hn::Sub(hn::ShiftRight<23>(bits), hn::Set(di, 127 + format.max_exponent()));
+  x = hn::Add(x, hn::IfThenElseZero(above, hn::Set(di, 1)));
+  x = hn::Min(hn::Max(x, lowest), highest);
+
+  const MF is_zero = hn::Eq(largest.first, hn::Zero(df));
+  best.scale = hn::Add(x, exponent);
+  // At s0 nothing clips, unless the largest scale allowed is smaller than s0.
+  best.cost = squared_error<true>(cells, rounder, power_of_two(x), power_of_two(hn::Neg(x)));
+  MF active = hn::Not(is_zero);
+  for (;;) {
+    x = hn::Sub(x, hn::Set(di, 1));
+    const VI candidate = hn::Max(x, lowest);
+    const VF scale = power_of_two(candidate);
+    active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(x, lowest))));
+    active = hn::And(active, hn::Lt(clipping_cost(rounder, largest, scale), best.cost));
+    if (hn::AllFalse(df, active)) break;
+    keep_better(squared_error<true>(cells, rounder, scale, power_of_two(hn::Neg(candidate))), hn::Add(x, exponent), active, best);
+  }
+}
+
+// s0's byte: largest / max_value rounded up to E4M3, then put right by the exact comparison, for
+// the quotient itself was rounded. `unit` is the tensor's scale times the normalizer.
+HWY_INLINE VI first_ue4m3(VF largest, VF unit, float max_value) {
+  const DF df;
+  const DI di;
+  const VF relative = hn::Div(largest, unit);  // exact: unit is a power of two
+  const VF target = hn::Div(relative, hn::Set(df, max_value));
+  const VI rounded_up = hn::ShiftRight<20>(
+      hn::Sub(hn::Add(hn::BitCast(di, target), hn::Set(di, 0xFFFFF)), hn::Set(di, 120 << 23)));
+  const VI subnormal = hn::ConvertTo(di, hn::Ceil(hn::Mul(target, hn::Set(df, 512.0f))));
+  const auto is_subnormal = hn::RebindMask(di, hn::Lt(target, hn::Set(df, exp2_int(-6))));
+  VI byte = hn::IfThenElse(is_subnormal, subnormal, rounded_up);
+  byte = hn::Min(hn::Max(byte, hn::Set(di, 1)), hn::Set(di, static_cast<std::int32_t>(kUe4m3Max)));
+  const VF max = hn::Set(df, max_value);
+  const VI below = hn::Max(hn::Sub(byte, hn::Set(di, 1)), hn::Set(di, 1));
+  const MF too_large = hn::Ge(hn::Mul(max, ue4m3_lanes(below)), relative);
+  byte = hn::IfThenElse(hn::RebindMask(di, too_large), below, byte);
+  const MF too_small = hn::Lt(hn::Mul(max, ue4m3_lanes(byte)), relative);
+  const VI one_up = hn::Min(hn::Add(byte, hn::Set(di, 1)), hn::Set(di, static_cast<std::int32_t>(kUe4m3Max)));
+  return hn::IfThenElse(hn::RebindMask(di, too_small), one_up, byte);
+}
+
+// Scales of ue4m3 bytes, and their reciprocals without a division where registers hold a table: the
+// reciprocal of (1 + m/8) * 2^e is that of its mantissa, rounded, times an exact power of two.
+struct Ue4m3Scales {
+  explicit HWY_INLINE Ue4m3Scales(VF tensor_unit) : unit(tensor_unit), inverse_unit(hn::Div(hn::Set(DF(), 1.0f), tensor_unit)) {
+    for (int i = 0; i < kTileCells; ++i) mantissa_reciprocals[i] = 1.0f / (1.0f + static_cast<float>(i % 8) / 8.0f);
+  }
+
+  HWY_INLINE VF scale(VI byte) const { return hn::Mul(ue4m3_lanes(byte), unit); }
+  HWY_INLINE VF reciprocal([[maybe_unused]] VI byte, VF scale_of_byte) const {
+    const DF df;
+#if HWY_TARGET != HWY_SCALAR
+    const DI di;
+    if constexpr (hn::MaxLanes(DF()) >= 8) {
+      if (HWY_LIKELY(hn::AllFalse(di, hn::Lt(byte, hn::Set(di, 8))))) {
+        const VI mantissa = hn::And(byte, hn::Set(di, 7));
+        const VI exponent = hn::Sub(hn::Set(di, 127 + 7), hn::ShiftRight<3>(byte));
+        const VF power = hn::Mul(hn::BitCast(df, hn::ShiftLeft<23>(exponent)), inverse_unit);
+        return hn::Mul(hn::TableLookupLanes(hn::Load(df, mantissa_reciprocals), hn::IndicesFromVec(df, mantissa)), power);
+      }
+    }
+#endif
+    return hn::Div(hn::Set(df, 1.0f), scale_of_byte);
+  }
+
+  VF unit, inverse_unit;
+  alignas(64) float mantissa_reciprocals[kTileCells];
+};
+
+template <bool kClips, GridKind kind>
+HWY_INLINE VF ue4m3_error(const Lanes& cells, const Rounder<kind>& rounder, const Ue4m3Scales& scales, VI byte) {
+  const VF scale = scales.scale(byte);
+  return squared_error<kClips>(cells, rounder, scale, scales.reciprocal(byte, scale));
+}
+
+// Effort::fast looks at two scales a Format: s0, so that it is never worse than the usual absmax scale (and exact
+// where the weights lie on a grid), and the most frequent winner beside it. With few bits it pays to clip, with
+// many to leave the largest weight some room.
+struct FastSteps {
+  int first, second;  // relative to s0
+};
+constexpr FastSteps fast_steps(int bits) { return bits <= 3 ? FastSteps{0, -2} : bits == 4 ? FastSteps{0, -1} : FastSteps{1, 0}; }
+
+// ue4m3: eight scales an octave, from just below 2 s0 down. `rival` is the cost that the other Format
+// of the pair has reached: what cannot get below it need not be looked at.
+template <GridKind kind>
+HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float tensor_scale, Effort effort,
+                               const Rounder<kind>& rounder, VF rival, Best& best) {
+  const DF df;
+  const DI di;
+  const Lanes cells = lanes_of(tile, lane);
+  const Largest largest = largest_of(tile, lane);
+  const VF unit = hn::Mul(hn::Set(df, tensor_scale), hn::Load(df, tile.normalizer + lane));
+  const Ue4m3Scales scales(unit);
+  const VI one = hn::Set(di, 1);
+  const VI eight = hn::Set(di, 8);
+  const VI highest = hn::Set(di, static_cast<std::int32_t>(kUe4m3Max));
+
+  const VI first = first_ue4m3(largest.first, unit, rounder.max_value);
+  const VI top = hn::Min(hn::Sub(hn::Add(first, hn::Min(first, eight)), one), highest);
+  const MF not_zero = hn::Gt(largest.first, hn::Zero(df));
+
+  best.cost = hn::Set(df, hwy::HighestValue<float>());
+  best.scale = first;
+  if (effort == Effort::fast) {
+    const FastSteps steps = fast_steps(format.bits());
+    for (const int step : {steps.first, steps.second}) {
+      const VI byte = hn::Max(hn::Min(hn::Add(first, hn::Set(di, step)), top), one);
+      keep_better(ue4m3_error<true>(cells, rounder, scales, byte), byte, not_zero, best);
+    }
+    return;
+  }
+  // No weight clips from s0 on (unless s0 itself is out of range). Lanes whose octave has fewer
+  // steps, at the smallest scales, go below s0 early: those wait.
+  const MF clips = hn::Lt(hn::Mul(scales.scale(first), hn::Set(df, rounder.max_value)), largest.first);
+  const bool none_clips = hn::AllFalse(df, clips);
+  VI byte = top;
+  for (int step = 0; step < 8; ++step) {
+    const MF in_octave = hn::Not(hn::RebindMask(df, hn::Lt(byte, first)));
+    const VI candidate = hn::Max(byte, first);
+    const VF cost = HWY_LIKELY(none_clips) ? ue4m3_error<false>(cells, rounder, scales, candidate)
+                                           : ue4m3_error<true>(cells, rounder, scales, candidate);
+    keep_better(cost, candidate, in_octave, best);
+    byte = hn::Sub(byte, one);
+  }
+  byte = first;
+  MF active = not_zero;
+  for (;;) {
+    byte = hn::Sub(byte, one);
+    const VI candidate = hn::Max(byte, one);
+    active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(byte, one))));
+    const VF least = clipping_cost(rounder, largest, scales.scale(candidate));
+    active = hn::And(active, hn::And(hn::Lt(least, best.cost), hn::Le(least, rival)));
+    if (hn::AllFalse(df, active)) break;
+    keep_better(ue4m3_error<true>(cells, rounder, scales, candidate), byte, active, best);
+  }
+}
+
+}  // namespace afp::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

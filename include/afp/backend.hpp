@@ -1,0 +1,115 @@
+// Backend: executes the work on whole pieces of tensors. Every backend computes the same bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "afp/block_grid.hpp"
+#include "afp/encoding.hpp"
+#include "afp/statistics.hpp"
+#include "afp/tensor.hpp"
+
+namespace afp {
+
+// How hard to look for a block's scale.
+enum class Effort : std::uint8_t {
+  exact,  // the scale (and Format) of least squared error, proven by an exhaustive scan
+  fast,   // ue4m3: a few scales around the best estimate; e8m0 is always exact
+};
+
+// Consecutive cells of a tensor, in memory as in a file. `weights` points at the first weight of
+// the first cell and may have any alignment; dtype is BF16, F16 or F32. Ranges begin at a strip and
+// end at one, or at the tensor's end.
+struct WeightPiece {
+  const BlockGrid& grid;
+  CellRange cells;
+  DType dtype;
+  const std::byte* weights;
+};
+
+// What quantizing and dequantizing need to know of a tensor beside its weights.
+struct TensorCodec {
+  Encoding encoding;
+  float tensor_scale = 1.0f;  // ue4m3: a power of two where this engine chose it; e8m0: 1
+};
+
+struct Extent {
+  float absmax = 0.0f;           // of the finite weights
+  std::uint64_t zeros = 0;
+  std::uint64_t nonfinite = 0;   // NaN and infinities
+};
+
+// One value a strip of the piece: the squared error in the units of the weights, and the sum of
+// the squared weights, each in the fixed order described in block_grid.hpp.
+struct StripSums {
+  double error = 0.0;
+  double signal = 0.0;
+};
+
+// What a scale costs a strip of a long block: the squared error, and the part of it that clipped
+// weights cause. In units of the normalizer, see LongBlock.
+struct ScaleScore {
+  double error = 0.0;
+  double clipped = 0.0;
+};
+
+// A block of more weights than one cell, whose scales are scored rather than chosen in one step:
+// its largest magnitude, from which the normalizer 2^-exponent of its weights follows.
+struct LongBlock {
+  LongBlock(const TensorCodec& codec, float absmax);
+
+  float absmax;
+  int exponent;
+  // The scale with this byte, multiplied by the normalizer.
+  float normalized_scale(const TensorCodec& codec, std::uint8_t byte) const;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string name() const = 0;         // "cpu"
+  virtual std::string description() const = 0;  // "cpu, 2 threads, AVX3_ZEN4"
+
+  virtual Extent extent(const WeightPiece& piece) const = 0;
+
+  // Adds the piece's weights to `statistics` (of the same dtype).
+  virtual void accumulate(const WeightPiece& piece, Statistics& statistics) const = 0;
+
+  // Chooses the scale byte of every block of the piece under each candidate (row and small blocks;
+  // all candidates have the grid's block). Non-finite weights must have been refused before.
+  //   scales[c]  one byte a block of the piece
+  //   sums[c]    one entry a strip of the piece
+  virtual void choose_scales(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
+                             std::span<const std::span<std::uint8_t>> scales,
+                             std::span<const std::span<StripSums>> sums) const = 0;
+
+  // choose_scales for one candidate, and the codes in the same pass.
+  virtual void quantize(const WeightPiece& piece, const TensorCodec& codec, Effort effort,
+                        std::span<std::uint8_t> scales, std::span<StripSums> sums,
+                        std::span<std::uint8_t> codes) const = 0;
+
+  // Scores scale bytes (the Format's bit included) for a tensor block: one entry a strip and byte,
+  // scores[strip * bytes.size() + b].
+  virtual void score_scales(const WeightPiece& piece, const TensorCodec& codec, const LongBlock& block,
+                            std::span<const std::uint8_t> bytes, std::span<ScaleScore> scores) const = 0;
+
+  // The codes under given scales; scales holds the bytes of the piece's blocks (for a tensor block
+  // its one byte).
+  virtual void encode(const WeightPiece& piece, const TensorCodec& codec, std::span<const std::uint8_t> scales,
+                      std::span<std::uint8_t> codes) const = 0;
+
+  // Codes and scales of the cells to weights of `dtype` (BF16, F16 or F32, rounded to nearest even,
+  // saturating at the largest finite value), row by row without gaps.
+  virtual void dequantize(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
+                          std::span<const std::uint8_t> scales, std::span<const std::uint8_t> codes,
+                          DType dtype, std::span<std::byte> weights) const = 0;
+};
+
+// The CPU backend on `threads` threads (0: as many as the machine has).
+std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
+
+}  // namespace afp

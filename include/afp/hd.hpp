@@ -1,0 +1,24 @@
+// AFP_HD marks the functions that define a number: the same source serves the CPU backend and
+// the device kernels, so that both compute the same bits.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define AFP_HD __host__ __device__
+#else
+#define AFP_HD
+#endif
+
+namespace afp {
+
+AFP_HD constexpr std::uint32_t float_bits(float value) { return __builtin_bit_cast(std::uint32_t, value); }
+AFP_HD constexpr float bits_float(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
+
+// 2^exponent in float32, subnormals included; `exponent` in -149..127.
+AFP_HD constexpr float exp2_int(int exponent) {
+  return exponent >= -126 ? bits_float(static_cast<std::uint32_t>(exponent + 127) << 23)
+                          : bits_float(std::uint32_t{1} << (exponent + 149));
+}
+
+}  // namespace afp

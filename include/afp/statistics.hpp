@@ -1,0 +1,66 @@
+// Statistics: the integer sufficient statistics of a tensor's weights, gathered in one pass.
+//
+// Every rounding threshold of every Format under a power-of-two scale has at most 8 significant
+// bits, so a histogram of |w| keyed by its leading float bits decides every candidate exactly:
+//
+//     BF16   the 15 magnitude bits are the key: one key, one value
+//     F16    likewise
+//     F32    exponent and top 8 mantissa bits (16 bits); of the 15 bits r below them the counts of
+//            r == 0 (a weight that may lie on a threshold) and the sums of r and of r^2 are kept
+//
+// All are integers: the order in which weights, chunks or shards are added makes no difference.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "afp/tensor.hpp"
+
+namespace afp {
+
+class Statistics {
+ public:
+  // `dtype` is BF16, F16 or F32 (F64 weights are rounded to F32 before anything else).
+  explicit Statistics(DType dtype);
+
+  // Adds `count` weights of the dtype, in memory as in a file (any alignment). Non-finite values
+  // are counted by nonfinite() and take no other part.
+  void add(const std::byte* weights, std::uint64_t count);
+  void merge(const Statistics& other);  // of the same dtype
+
+  DType dtype() const { return dtype_; }
+  std::uint64_t count() const;          // finite weights
+  std::uint64_t zeros() const;
+  std::uint64_t nonfinite() const;
+  float absmax() const;                 // largest finite |w|; 0 when there is none
+  double sum_of_squares() const;        // of the finite weights
+
+  // What is known of the weights that share a key. Their magnitudes are base + r * step with
+  // integer r in 0..32767 (for BF16 and F16 r is always 0).
+  struct Key {
+    float base;
+    float step;
+    std::uint64_t count;        // weights
+    std::uint64_t count_base;   // of them those with r == 0
+    std::uint64_t sum_r;
+    std::uint64_t sum_r2;
+  };
+  std::size_t key_count() const;
+  Key key(std::size_t index) const;     // keys ascend by magnitude
+
+  friend bool operator==(const Statistics&, const Statistics&) = default;
+
+ private:
+  struct WideBin {  // of F32
+    std::uint64_t count = 0, count_base = 0, sum_r = 0, sum_r2 = 0;
+    friend bool operator==(const WideBin&, const WideBin&) = default;
+  };
+
+  DType dtype_;
+  std::vector<std::uint64_t> counts_;  // BF16, F16
+  std::vector<WideBin> wide_;          // F32
+  float largest_ = 0.0f;               // F32: the key alone does not tell the exact absmax
+};
+
+}  // namespace afp
