@@ -29,15 +29,17 @@ constexpr std::uint64_t kLongestRecord = std::uint64_t{1} << 30;
   throw IoError(what + ": " + error.message(), path.string());
 }
 
-void make_folders(const fs::path& folder) {
+// Whether the folder had to be made.
+bool make_folders(const fs::path& folder) {
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
-  if (fs::is_directory(status)) return;
+  if (fs::is_directory(status)) return false;
   if (fs::exists(status)) throw UsageError(folder.string() + ": is a file, expected a folder");
   fs::create_directories(folder, error);
   if (error) fail("cannot create the folder", folder, error);
   const fs::path absolute = fs::absolute(folder).lexically_normal();
   sync_folder((absolute.has_filename() ? absolute : absolute.parent_path()).parent_path());
+  return true;
 }
 
 std::vector<std::string> names_in(const fs::path& folder) {
@@ -103,7 +105,7 @@ void refuse_dangerous_target(const fs::path& folder, const Checkpoint& source) {
 // Empties the folder so that at no moment what is left looks complete, and an unfinished run's folder still
 // tells that it is one.
 void empty_folder(const fs::path& folder) {
-  for (const char* marker : {kManifestFile, kConfigFile}) {
+  for (const char* marker : {kConfigFile, kManifestFile}) {
     if (is_there(folder / marker)) remove_tree(folder / marker);
   }
   sync_folder(folder);
@@ -152,7 +154,7 @@ OutputFolder::OutputFolder(fs::path folder, const Checkpoint& source, std::strin
     : folder_(std::move(folder)), job_(std::move(job)) {
   if (folder_.empty()) throw UsageError("the name of the output folder is empty");
   refuse_dangerous_target(folder_, source);
-  make_folders(folder_);
+  made_folder_ = make_folders(folder_);
   lock_.emplace(folder_);
   begin_or_resume(force);
 }
@@ -233,6 +235,16 @@ void OutputFolder::copy_other_files(const Checkpoint& source) {
 void OutputFolder::commit(const std::string& marker_name, const std::string& text) {
   write(marker_name, text);
   commit();
+}
+
+void OutputFolder::discard() noexcept {
+  try {
+    empty_folder(folder_);
+    std::error_code ignored;
+    if (made_folder_) fs::remove(folder_, ignored);
+  } catch (const std::exception&) {
+    // The error that led here is the one to report.
+  }
 }
 
 void OutputFolder::commit() {

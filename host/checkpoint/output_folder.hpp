@@ -52,6 +52,9 @@ class OutputFolder {
   void commit(const std::string& marker_name, const std::string& text);
   // The same where the shards (and their index) are all that there is.
   void commit();
+  // Takes back all that was written, and the folder if this run made it: for input that no further run of
+  // the same job could finish either. Never throws; what cannot be removed stays, unfinished.
+  void discard() noexcept;
 
  private:
   void begin_or_resume(bool force);
@@ -61,6 +64,7 @@ class OutputFolder {
   std::filesystem::path folder_;
   std::string job_;
   std::optional<FolderLock> lock_;
+  bool made_folder_ = false;
 };
 
 }  // namespace afp

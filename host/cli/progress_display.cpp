@@ -14,6 +14,10 @@
 namespace afp::cli {
 namespace {
 
+// Columns that stay free behind the bar: the last one, where some terminals wrap, and two for the ^C
+// that a terminal shows.
+constexpr std::size_t kBehindBar = 3;
+
 void write_stderr(const std::string& text) {
   // A terminal that has gone away is no reason to stop: the work matters, not the picture of it.
   std::fwrite(text.data(), 1, text.size(), stderr);
@@ -64,7 +68,7 @@ std::string progress_line(const Progress& progress, double bytes_per_second, std
 }
 
 ProgressDisplay::~ProgressDisplay() {
-  if (drawn_width_ > 0) write_stderr("\r" + std::string(drawn_width_, ' ') + "\r");
+  if (drawn_width_ > 0) write_stderr("\r" + std::string(drawn_width_ + kBehindBar - 1, ' ') + "\r");
 }
 
 ProgressCallback ProgressDisplay::callback() {
@@ -88,8 +92,8 @@ void ProgressDisplay::show(const Progress& progress) {
   const double rate = bytes_per_second(progress.bytes_done, now);
   if (mode_ == ProgressMode::bar) {
     constexpr std::size_t kUsual = 80;
-    // The last column stays empty: writing there makes some terminals wrap.
-    const std::string line = progress_line(progress, rate, terminal_width(stderr).value_or(kUsual) - 1);
+    const std::size_t columns = std::max(terminal_width(stderr).value_or(kUsual), kBehindBar + 1);
+    const std::string line = progress_line(progress, rate, columns - kBehindBar);
     const std::size_t width = display_width(line);
     const std::size_t leftover = drawn_width_ > width ? drawn_width_ - width : 0;
     write_stderr("\r" + line + std::string(leftover, ' '));

@@ -44,10 +44,9 @@ std::vector<const TensorResult*> worst(const QuantizeResult& result, std::size_t
   std::vector<const TensorResult*> tensors;
   for (const TensorResult& tensor : result.tensors)
     if (tensor.encoding && tensor.source.elements() > 0) tensors.push_back(&tensor);
-  count = std::min(count, tensors.size());
-  std::partial_sort(tensors.begin(), tensors.begin() + static_cast<std::ptrdiff_t>(count), tensors.end(),
-                    [](const TensorResult* a, const TensorResult* b) { return a->sqnr_db() < b->sqnr_db(); });
-  tensors.resize(count);
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const TensorResult* a, const TensorResult* b) { return a->sqnr_db() < b->sqnr_db(); });
+  tensors.resize(std::min(count, tensors.size()));
   return tensors;
 }
 
@@ -72,12 +71,12 @@ std::string quantize_text(const QuantizeReport& report, bool all, std::optional<
     out += fmt::format("  bpw         {:.2f} bits a quantized weight, scales included\n", result.bpw());
     out += fmt::format("  SQNR        {}\n", decibel_text(result.sqnr_db()));
   }
-  out +=
-      fmt::format("  time        {:.2f} s; busy: read {:.2f}, search {:.2f}, encode {:.2f}, write {:.2f}\n",
-                  result.total_seconds, result.read_seconds, result.search_seconds, result.encode_seconds,
-                  result.write_seconds);
+  out += fmt::format("  time        {:.2f} s\n", result.total_seconds);
+  // Stages overlap and have several threads: together they are busy for longer than the run takes.
+  out += fmt::format("  busy        read {:.2f} s, search {:.2f} s, encode {:.2f} s, write {:.2f} s\n",
+                     result.read_seconds, result.search_seconds, result.encode_seconds, result.write_seconds);
   if (const std::optional<double> throughput = gb_per_s(result))
-    out += fmt::format("  throughput  {:.2f} GB/s of source data, {}\n", *throughput, result.backend);
+    out += fmt::format("  throughput  {:.3g} GB/s of source data, {}\n", *throughput, result.backend);
   if (report.dry_run()) out += fmt::format("  memory      {} at the most\n", size_text(*report.peak_memory));
   if (result.resumed_shards > 0)
     out += fmt::format("  resumed     {} of {} finished by an earlier run\n",

@@ -25,7 +25,7 @@ std::string dequantize_text(const DequantizeResult& result) {
                      size_text(result.written_bytes));
   out += fmt::format("  time        {:.2f} s\n", result.total_seconds);
   if (const std::optional<double> throughput = gb_per_s(result))
-    out += fmt::format("  throughput  {:.2f} GB/s of written data\n", *throughput);
+    out += fmt::format("  throughput  {:.3g} GB/s of written data\n", *throughput);
   return out;
 }
 

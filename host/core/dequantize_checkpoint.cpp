@@ -190,7 +190,10 @@ class CheckpointDequantizer {
     }
     tensor.reader->read_codes(piece.cells, buffer.codes);
     tensor.reader->read_scales(piece.cells, buffer.scales);
-    meter_.add(buffer.codes.size() + buffer.scales.size(), tensor.info.name);
+    const std::uint64_t tensor_scale =
+        piece.cells.first == 0 && tensor.entry->tensor_scale ? sizeof(float) : 0;
+    meter_.add(buffer.codes.size() + tensor.reader->new_scale_count(piece.cells) + tensor_scale,
+               tensor.info.name);
   }
 
   void compute(const Piece& piece, const OutputTensor& tensor, Buffer& buffer) const {

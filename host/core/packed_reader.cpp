@@ -36,6 +36,12 @@ std::uint64_t PackedReader::scale_count(CellRange cells) const {
   return grid_.scale_index(cells.first + cells.count - 1) - grid_.scale_index(cells.first) + 1;
 }
 
+std::uint64_t PackedReader::new_scale_count(CellRange cells) const {
+  const bool shared = cells.count > 0 && cells.first > 0 &&
+                      grid_.scale_index(cells.first - 1) == grid_.scale_index(cells.first);
+  return scale_count(cells) - (shared ? 1 : 0);
+}
+
 void PackedReader::read_codes(CellRange cells, std::vector<std::uint8_t>& codes) const {
   codes.resize(code_bytes(cells));
   checkpoint_->read(checkpoint_->tensors()[entry_->data], grid_.code_begin(cells.first),

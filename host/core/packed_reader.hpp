@@ -26,6 +26,8 @@ class PackedReader {
   // Cells and their codes; the scale bytes of the blocks they belong to.
   std::uint64_t code_bytes(CellRange cells) const;
   std::uint64_t scale_count(CellRange cells) const;
+  // Of these the ones whose block begins among the cells: over all pieces every scale counts once.
+  std::uint64_t new_scale_count(CellRange cells) const;
   void read_codes(CellRange cells, std::vector<std::uint8_t>& codes) const;
   void read_scales(CellRange cells, std::vector<std::uint8_t>& scales) const;
 

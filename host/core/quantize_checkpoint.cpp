@@ -107,11 +107,16 @@ class CheckpointQuantizer {
 
     Manifest manifest;
     manifest.effort = options_.effort == Effort::exact ? "exact" : "fast";
-    for (const CheckpointShard& shard : input_.shards()) {
-      for (ManifestEntry& entry : quantize_shard(shard, folder ? &*folder : nullptr))
-        manifest.tensors.push_back(std::move(entry));
+    try {
+      for (const CheckpointShard& shard : input_.shards()) {
+        for (ManifestEntry& entry : quantize_shard(shard, folder ? &*folder : nullptr))
+          manifest.tensors.push_back(std::move(entry));
+      }
+      if (folder) complete(*folder, manifest);
+    } catch (const InputError&) {
+      if (folder) folder->discard();
+      throw;
     }
-    if (folder) complete(*folder, manifest);
     meter_.finish();
 
     for (const ManifestEntry& entry : manifest.tensors) result_.tensors.push_back(result_of(entry));
@@ -240,6 +245,8 @@ double QuantizeResult::sqnr_db() const {
 }
 
 QuantizePlan plan_quantization(const Checkpoint& input, const QuantizeOptions& options) {
+  if (is_packed_checkpoint(input.folder()))
+    throw InputError("is packed already; afp dequantize makes it plain again", input.path().string());
   const std::vector<TensorInfo> infos(input.tensors().begin(), input.tensors().end());
   const std::vector<Selection> selections = select_tensors(infos, options.request, options.rules);
   const MemoryShares shares(options.run.memory_budget, thread_count(options.run));

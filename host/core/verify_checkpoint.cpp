@@ -42,7 +42,6 @@ struct TensorCheck {
 
   std::optional<PackedReader> reader;
   std::optional<Digest128> data, scales, source_data;
-  std::uint64_t scales_read = 0;
   bool decodable = true;
   double error = 0.0, signal = 0.0;
   std::string bad_scale, bad_padding, bad_zero_block;  // the first of each
@@ -202,13 +201,13 @@ class Verifier {
     }
     check.data->update(std::as_bytes(std::span(buffer.codes)));
     // A row that two pieces share has its scale read twice.
-    const std::uint64_t begin = piece.cells.count > 0 ? reader.grid().scale_index(piece.cells.first) : 0;
-    const std::span<const std::uint8_t> unread = std::span(buffer.scales).subspan(check.scales_read - begin);
+    const auto unread =
+        std::span<const std::uint8_t>(buffer.scales).last(reader.new_scale_count(piece.cells));
     check.scales->update(std::as_bytes(unread));
-    check.scales_read += unread.size();
-    if (piece.last && check.entry->tensor_scale)
-      check.scales->update(std::as_bytes(std::span(&reader.codec().tensor_scale, 1)));
-    meter_.add(buffer.codes.size() + unread.size(), check.entry->source.name);
+    const bool with_tensor_scale = piece.last && check.entry->tensor_scale;
+    if (with_tensor_scale) check.scales->update(std::as_bytes(std::span(&reader.codec().tensor_scale, 1)));
+    meter_.add(buffer.codes.size() + unread.size() + (with_tensor_scale ? sizeof(float) : 0),
+               check.entry->source.name);
   }
 
   void compute(const Piece& piece, Buffer& buffer) const {

@@ -93,11 +93,9 @@ class CpuBackend final : public Backend {
     for (const std::uint8_t byte : bytes) values.push_back(block.normalized_scale(codec, byte));
     const float normalizer = exp2_int(-block.exponent);
     for_each_strip(piece, [&](const Strip& strip) {
-      for (std::size_t b = 0; b < bytes.size(); ++b) {
-        ScaleScore& score = scores[strip.index * bytes.size() + b];
-        score = {};
-        cpu::score_segments(piece, strip.cells, codec.encoding.format_of(bytes[b]), normalizer, {&values[b], 1}, {&score, 1});
-      }
+      for (std::size_t b = 0; b < bytes.size(); ++b)
+        cpu::score_segments(piece, strip.cells, codec.encoding.format_of(bytes[b]), normalizer, {&values[b], 1},
+                            scores.subspan(strip.index * bytes.size() + b, 1));
     });
   }
 

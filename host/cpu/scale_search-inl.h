@@ -68,6 +68,33 @@ HWY_INLINE VF squared_error(const Lanes& cells, const Rounder<kind>& rounder, VF
   return hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]));
 }
 
+// Two scales at once, where there are registers for it: each weight is loaded once, and the two chains of
+// sums keep more of the processor busy than one.
+template <bool kClips, GridKind kind>
+HWY_INLINE void two_squared_errors(const Lanes& cells, const Rounder<kind>& rounder, const VF (&scale)[2],
+                                   const VF (&reciprocal)[2], VF (&cost)[2]) {
+  const DF df;
+  if constexpr (kLanes < kTileCells) {
+    for (int c = 0; c < 2; ++c) cost[c] = squared_error<kClips>(cells, rounder, scale[c], reciprocal[c]);
+    return;
+  }
+  const VF zero = hn::Zero(df);
+  VF sum[2][4] = {{zero, zero, zero, zero}, {zero, zero, zero, zero}};
+  const float* p = cells.magnitudes;
+  for (int j = 0; j < cells.length; j += 4) {
+    for (int u = 0; u < 4; ++u, p += kTileCells) {
+      const VF magnitude = hn::Load(df, p);
+      for (int c = 0; c < 2; ++c) {
+        VF y = hn::Mul(magnitude, reciprocal[c]);
+        if constexpr (kClips) y = hn::Min(y, hn::Set(df, rounder.max_value));
+        const VF error = hn::NegMulAdd(rounder.value(y), scale[c], magnitude);
+        sum[c][u] = hn::Add(sum[c][u], hn::Mul(error, error));
+      }
+    }
+  }
+  for (int c = 0; c < 2; ++c) cost[c] = hn::Add(hn::Add(sum[c][0], sum[c][1]), hn::Add(sum[c][2], sum[c][3]));
+}
+
 template <bool kClips, GridKind kind>
 HWY_INLINE VF squared_error(const Lanes& cells, const Rounder<kind>& rounder, VF scale) {
   return squared_error<kClips>(cells, rounder, scale, hn::Div(hn::Set(DF(), 1.0f), scale));
@@ -191,6 +218,14 @@ HWY_INLINE VF ue4m3_error(const Lanes& cells, const Rounder<kind>& rounder, cons
   return squared_error<kClips>(cells, rounder, scale, scales.reciprocal(byte, scale));
 }
 
+template <bool kClips, GridKind kind>
+HWY_INLINE void two_ue4m3_errors(const Lanes& cells, const Rounder<kind>& rounder, const Ue4m3Scales& scales,
+                                 const VI (&byte)[2], VF (&cost)[2]) {
+  const VF scale[2] = {scales.scale(byte[0]), scales.scale(byte[1])};
+  const VF reciprocal[2] = {scales.reciprocal(byte[0], scale[0]), scales.reciprocal(byte[1], scale[1])};
+  two_squared_errors<kClips>(cells, rounder, scale, reciprocal, cost);
+}
+
 // Effort::fast looks at two scales a Format: s0, so that it is never worse than the usual absmax scale (and exact
 // where the weights lie on a grid), and the most frequent winner beside it. With few bits it pays to clip, with
 // many to leave the largest weight some room.
@@ -222,10 +257,14 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
   best.scale = first;
   if (effort == Effort::fast) {
     const FastSteps steps = fast_steps(format.bits());
-    for (const int step : {steps.first, steps.second}) {
-      const VI byte = hn::Max(hn::Min(hn::Add(first, hn::Set(di, step)), top), one);
-      keep_better(ue4m3_error<true>(cells, rounder, scales, byte), byte, not_zero, best);
+    VI byte[2];
+    for (int c = 0; c < 2; ++c) {
+      const VI step = hn::Set(di, c == 0 ? steps.first : steps.second);
+      byte[c] = hn::Max(hn::Min(hn::Add(first, step), top), one);
     }
+    VF cost[2];
+    two_ue4m3_errors<true>(cells, rounder, scales, byte, cost);
+    for (int c = 0; c < 2; ++c) keep_better(cost[c], byte[c], not_zero, best);
     return;
   }
   // No weight clips from s0 on (unless s0 itself is out of range). Lanes whose octave has fewer
@@ -233,13 +272,17 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
   const MF clips = hn::Lt(hn::Mul(scales.scale(first), hn::Set(df, rounder.max_value)), largest.first);
   const bool none_clips = hn::AllFalse(df, clips);
   VI byte = top;
-  for (int step = 0; step < 8; ++step) {
-    const MF in_octave = hn::Not(hn::RebindMask(df, hn::Lt(byte, first)));
-    const VI candidate = hn::Max(byte, first);
-    const VF cost = HWY_LIKELY(none_clips) ? ue4m3_error<false>(cells, rounder, scales, candidate)
-                                           : ue4m3_error<true>(cells, rounder, scales, candidate);
-    keep_better(cost, candidate, in_octave, best);
-    byte = hn::Sub(byte, one);
+  for (int step = 0; step < 8; step += 2) {
+    const VI below = hn::Sub(byte, one);
+    const VI candidate[2] = {hn::Max(byte, first), hn::Max(below, first)};
+    VF cost[2];
+    if (HWY_LIKELY(none_clips))
+      two_ue4m3_errors<false>(cells, rounder, scales, candidate, cost);
+    else
+      two_ue4m3_errors<true>(cells, rounder, scales, candidate, cost);
+    keep_better(cost[0], candidate[0], hn::Not(hn::RebindMask(df, hn::Lt(byte, first))), best);
+    keep_better(cost[1], candidate[1], hn::Not(hn::RebindMask(df, hn::Lt(below, first))), best);
+    byte = hn::Sub(below, one);
   }
   byte = first;
   MF active = not_zero;
