@@ -47,8 +47,7 @@ void check_names(const Checkpoint& input, const QuantizePlan& plan) {
   for (const CheckpointTensor& tensor : input.tensors()) taken.insert(tensor.name);
   for (std::size_t t = 0; t < plan.tensors.size(); ++t) {
     if (plan.tensors[t].candidates.empty()) continue;
-    for (const char* suffix : {"_scale", "_scale_2"}) {
-      const std::string name = input.tensors()[t].name + suffix;
+    for (const std::string& name : {scales_name(input.tensors()[t].name), tensor_scale_name(input.tensors()[t].name)}) {
       if (taken.contains(name))
         throw InputError("quantizing it adds a tensor '" + name + "', which exists already", input.path().string(),
                          input.tensors()[t].name);

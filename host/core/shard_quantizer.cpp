@@ -16,16 +16,6 @@ std::size_t width_of(DType dtype) { return static_cast<std::size_t>(dtype_bits(d
 
 }  // namespace
 
-MemoryShares::MemoryShares(std::uint64_t budget, int threads) {
-  constexpr std::uint64_t kSmallest = 64 << 20;
-  if (budget < kSmallest)
-    throw UsageError("a memory budget of " + std::to_string(budget) + " bytes is too small; expected at least " +
-                     std::to_string(kSmallest));
-  pieces = static_cast<std::size_t>(threads) + 2;
-  piece_bytes = std::clamp<std::uint64_t>(budget / 16 / pieces, 256 << 10, 4 << 20);
-  resident_bytes = budget / 4;
-}
-
 // A tensor on its way.
 struct ShardQuantizer::Work {
   const Item* item;
@@ -72,8 +62,8 @@ std::vector<ShardQuantizer::OutputTensor> ShardQuantizer::output_tensors(const s
     const BlockGrid grid(encoding.block, encoding.bits(), item.source->shape);
     const std::string& name = item.source->name;
     out.push_back({{name, DType::U8, codes_shape(grid)}, i, Part::codes});
-    out.push_back({{name + "_scale", DType::U8, scales_shape(grid)}, i, Part::scales});
-    if (encoding.scale == ScaleKind::ue4m3) out.push_back({{name + "_scale_2", DType::F32, {}}, i, Part::tensor_scale});
+    out.push_back({{scales_name(name), DType::U8, scales_shape(grid)}, i, Part::scales});
+    if (encoding.scale == ScaleKind::ue4m3) out.push_back({{tensor_scale_name(name), DType::F32, {}}, i, Part::tensor_scale});
   }
   // Wide elements first keeps every tensor aligned; scales, whose sizes are odd, come after the codes.
   std::stable_sort(out.begin(), out.end(), [](const OutputTensor& a, const OutputTensor& b) {

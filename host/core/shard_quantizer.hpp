@@ -13,20 +13,12 @@
 #include "host/checkpoint/digest.hpp"
 #include "host/checkpoint/manifest.hpp"
 #include "host/checkpoint/shard_writer.hpp"
+#include "host/core/memory_shares.hpp"
 #include "host/core/piece_pipeline.hpp"
 #include "host/core/progress_meter.hpp"
 #include "host/core/tensor_encoder.hpp"
 
 namespace afp {
-
-// How memory is divided. All follow from the budget, and none of them changes a result.
-struct MemoryShares {
-  explicit MemoryShares(std::uint64_t budget, int threads);
-
-  std::uint64_t piece_bytes;     // of source data in a piece, about
-  std::uint64_t resident_bytes;  // of source data kept between passes
-  std::size_t pieces;            // under way at a time
-};
 
 struct StageClocks {
   StageClock read, search, encode, write;

@@ -17,7 +17,7 @@
 #include "host/core/packed_reader.hpp"
 #include "host/core/piece_pipeline.hpp"
 #include "host/core/progress_meter.hpp"
-#include "host/core/shard_quantizer.hpp"
+#include "host/core/memory_shares.hpp"
 
 namespace afp {
 namespace {

@@ -102,7 +102,7 @@ class Backend {
   virtual void encode(const WeightPiece& piece, const TensorCodec& codec, std::span<const std::uint8_t> scales,
                       std::span<std::uint8_t> codes) const = 0;
 
-  // Codes and scales of the cells to weights of `dtype` (BF16, F16 or F32, rounded to nearest even,
+  // Codes and scales of the cells, any range of them, to weights of `dtype` (BF16, F16 or F32, rounded to nearest even,
   // saturating at the largest finite value), row by row without gaps.
   virtual void dequantize(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
                           std::span<const std::uint8_t> scales, std::span<const std::uint8_t> codes,

@@ -33,7 +33,7 @@ struct QuantizeOptions {
   EncodingRequest request;
   std::vector<Rule> rules;
   Effort effort = Effort::exact;
-  bool force = false;               // empty OUTPUT first, whatever it holds
+  bool force = false;               // empty OUTPUT first, unless it holds an unfinished run of this request
   bool dry_run = false;             // do all but write: the result is exact, OUTPUT is not touched
   RunOptions run;
 };

@@ -1,0 +1,657 @@
+// The program `afp` from outside: exit codes, the one line on stderr, JSON keys, help screens.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "program.hpp"
+#include "safetensors_bytes.hpp"
+#include "temp_folder.hpp"
+
+namespace afp {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Words = std::vector<std::string>;
+
+const std::vector<std::string> kVerbs = {"inspect", "quantize", "dequantize", "verify"};
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+std::vector<std::string> keys_of(const Json& json) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : json.items()) keys.push_back(key);
+  return keys;
+}
+
+struct F32Tensor {
+  std::string name;
+  std::vector<std::uint64_t> shape;
+  std::vector<float> values = {};  // empty: a fixed pseudo-random filling
+};
+
+std::string f32_file(const std::vector<F32Tensor>& tensors) {
+  Json header;
+  std::string data;
+  std::mt19937 random(1);
+  for (const F32Tensor& tensor : tensors) {
+    std::uint64_t count = 1;
+    for (const std::uint64_t size : tensor.shape) count *= size;
+    std::vector<float> values = tensor.values;
+    while (values.size() < count)
+      values.push_back(static_cast<float>(static_cast<int>(random() % 2001) - 1000) / 500.0f);
+    const std::size_t begin = data.size();
+    data.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
+  }
+  return safetensors_bytes(header.dump(), data);
+}
+
+class Cli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directory(folder_ / "model");
+    write_bytes(folder_ / "model/model.safetensors", f32_file({{"layers.0.weight", {32, 64}},
+                                                               {"layers.1.weight", {16, 64}},
+                                                               {"layers.0.norm", {64}},
+                                                               {"lm_head.weight", {8, 64}}}));
+    write_bytes(folder_ / "model/config.json", R"({"model_type": "test"})");
+  }
+
+  Finished afp(Words words) const {
+    words.insert(words.begin(), AFP_PROGRAM);
+    return run_program(words, folder_.path());
+  }
+  // The result of a command that is expected to work, silently but for stdout.
+  Json afp_json(Words words) const {
+    words.insert(words.end(), {"--json"});
+    if (words[0] != "inspect") words.insert(words.end(), {"--progress", "none"});
+    const Finished finished = afp(words);
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_EQ(finished.err, "");
+    return Json::parse(finished.out);
+  }
+  void expect_failure(const Words& words, int exit_code, const std::string& message) const {
+    const Finished finished = afp(words);
+    EXPECT_EQ(finished.exit_code, exit_code);
+    EXPECT_EQ(finished.err, "afp: " + message + "\n");
+    EXPECT_EQ(finished.out, "");
+  }
+  bool exists(const std::string& name) const { return std::filesystem::exists(folder_ / name); }
+  void quantize_model() const { afp_json({"quantize", "model", "-o", "packed"}); }
+
+  TempFolder folder_;
+};
+
+// --- Help ------------------------------------------------------------------------------------------
+
+TEST_F(Cli, HelpFitsAScreen) {
+  std::vector<Words> screens = {{"--help"}, {"-h"}};
+  for (const std::string& verb : kVerbs) screens.insert(screens.end(), {{verb, "--help"}, {verb, "-h"}});
+  for (const Words& screen : screens) {
+    const Finished finished = afp(screen);
+    EXPECT_EQ(finished.exit_code, 0);
+    EXPECT_EQ(finished.err, "");
+    const std::vector<std::string> lines = lines_of(finished.out);
+    EXPECT_LE(lines.size(), 40u) << finished.out;
+    EXPECT_GE(lines.size(), 10u) << finished.out;
+    for (const std::string& line : lines) EXPECT_LE(line.size(), 80u) << line;
+  }
+}
+
+TEST_F(Cli, HelpWinsOverOtherArguments) {
+  EXPECT_EQ(afp({"quantize", "x", "--bits", "99", "--help"}).exit_code, 0);
+}
+
+// The commands under "Examples".
+std::vector<Words> examples_in(const std::string& help) {
+  std::vector<Words> examples;
+  const std::size_t begin = help.find("\nExamples\n");
+  for (const std::string& line : lines_of(help.substr(begin + 1))) {
+    if (!line.starts_with("  afp ")) continue;
+    Words words;
+    std::istringstream stream(line.substr(6));
+    for (std::string word; stream >> word;) {
+      if (word.starts_with('\'')) word = word.substr(1, word.size() - 2);
+      words.push_back(word);
+    }
+    examples.push_back(words);
+  }
+  return examples;
+}
+
+TEST_F(Cli, ExamplesOfEveryVerbWorkAsPrinted) {
+  for (const std::string verb : {"quantize", "inspect", "verify", "dequantize"}) {
+    const std::vector<Words> examples = examples_in(afp({verb, "--help"}).out);
+    EXPECT_EQ(examples.size(), 2u);
+    for (const Words& example : examples) {
+      const Finished finished = afp(example);
+      EXPECT_EQ(finished.exit_code, 0) << verb << ": " << finished.err;
+      EXPECT_NE(finished.out, "");
+    }
+  }
+  EXPECT_EQ(examples_in(afp({"--help"}).out).size(), 2u);
+}
+
+TEST_F(Cli, HelpNamesOnlyOptionsThatExist) {
+  for (const std::string& verb : kVerbs) {
+    const std::string help = afp({verb, "--help"}).out;
+    const std::regex option("--[a-z][a-z-]*");
+    for (std::sregex_iterator match(help.begin(), help.end(), option), end; match != end; ++match) {
+      const Finished finished = afp({verb, match->str(), "--no-such-option"});
+      EXPECT_EQ(finished.err.find("unknown option " + match->str() + ";"), std::string::npos) << finished.err;
+      EXPECT_EQ(finished.err.find("unknown option " + match->str() + " "), std::string::npos) << finished.err;
+    }
+  }
+}
+
+TEST_F(Cli, VersionNamesCommitBackendAndSimdTarget) {
+  const Finished finished = afp({"--version"});
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_TRUE(std::regex_match(
+      finished.out,
+      std::regex(R"(afp \d+\.\d+\.\d+ \(commit (unknown|[0-9a-f]{7,})\), cpu backend, [A-Z0-9_]+\n)")))
+      << finished.out;
+}
+
+// --- Wrong usage: exit 2, one line, nothing done ---------------------------------------------------
+
+TEST_F(Cli, WrongUsage) {
+  const std::string see = "; see afp --help", see_quantize = "; see afp quantize --help";
+  const auto expect_quantize = [&](Words words, const std::string& message) {
+    words.insert(words.begin(), {"quantize", "model", "-o", "out"});
+    expect_failure(words, 2, message + see_quantize);
+  };
+  expect_failure({}, 2, "a verb is missing" + see);
+  expect_failure({"quantise"}, 2, "unknown verb 'quantise' (did you mean quantize?)" + see);
+  expect_failure({"--verson"}, 2, "unknown option '--verson'" + see);
+  expect_failure({"quantize"}, 2, "INPUT is missing" + see_quantize);
+  expect_failure({"quantize", "model"}, 2, "-o OUTPUT is missing" + see_quantize);
+  expect_failure({"quantize", "model", "-o"}, 2, "--output needs a value" + see_quantize);
+  expect_failure({"quantize", "model", "-o", ""}, 2, "-o OUTPUT is missing" + see_quantize);
+  expect_failure({"quantize", "model", "-o", "--force"}, 2,
+                 "--output needs a value, found the option --force" + see_quantize);
+  expect_failure({"dequantize", "packed"}, 2, "-o OUTPUT is missing; see afp dequantize --help");
+  expect_failure({"dequantize", "packed", "-o", "out", "--dtype", "I8"}, 2,
+                 "--dtype: expected BF16, F16 or F32, found 'I8'; see afp dequantize --help");
+  expect_failure({"verify"}, 2, "PACKED is missing; see afp verify --help");
+  expect_failure({"inspect", "a", "b"}, 2, "unexpected argument 'b'; see afp inspect --help");
+  expect_quantize({"--bit", "3"}, "unknown option --bit (did you mean --bits?)");
+  expect_quantize({"--xyzzy=3"}, "unknown option --xyzzy");
+  expect_quantize({"--target-bpw", "3"}, "unknown option --target-bpw");
+  expect_quantize({"--bits", "3", "--bits", "3"}, "--bits is given twice");
+  expect_quantize({"--bits"}, "--bits needs a value");
+  expect_quantize({"--bits="}, "--bits needs a value");
+  expect_quantize({"--force=yes"}, "--force takes no value");
+  expect_quantize({"--bits", "9"}, "--bits: expected a number from 2 to 8, found '9'");
+  expect_quantize({"--bits", "4x"}, "--bits: expected a number from 2 to 8, found '4x'");
+  expect_quantize({"--block", "17"}, "--block: not a block: '17'; expected tensor, row, 16, 32, 64 or 128");
+  expect_quantize({"--scale", "f32"}, "--scale: not a scale: 'f32'; expected e8m0 or ue4m3");
+  expect_quantize({"--effort", "some"}, "--effort: expected exact or fast, found 'some'");
+  expect_quantize({"--format", "int4"},
+                  "--format: not a Format: 'int4'; expected E<exponent bits>M<mantissa bits>, as E2M1");
+  expect_quantize({"--bits", "3", "--format", "E2M1"},
+                  "--bits 3 contradicts --format E2M1, which has 4 bits");
+  expect_quantize({"--format", "E2M1/32/e8m0", "--block", "32"},
+                  "--format E2M1/32/e8m0 is a whole Encoding, it contradicts --block");
+  expect_quantize({"--format", "E2M1/32", "--scale", "e8m0"},
+                  "--format E2M1/32 is a whole Encoding, it contradicts --scale");
+  expect_quantize({"--threads", "0"}, "--threads: expected a number from 1 to 4096, found '0'");
+  expect_quantize({"--memory-budget", "lots"},
+                  "--memory-budget: expected a size as 2GB or 512MiB, found 'lots'");
+  expect_quantize({"--memory-budget", "1MB"}, "--memory-budget: expected 64MiB or more, found '1MB'");
+  expect_quantize({"--progress", "dots"}, "--progress: expected bar, json or none, found 'dots'");
+  expect_quantize({"--quiet", "--verbose"}, "--quiet and --verbose contradict each other");
+  EXPECT_FALSE(exists("out"));
+}
+
+TEST_F(Cli, RulesThatMakeNoSense) {
+  for (const Words& rule : {Words{"--keep", "nosuch"}, Words{"--only", "("}, Words{"--set", "layers"},
+                            Words{"--set", "layers=E9M9/32"}}) {
+    Words words = {"quantize", "model", "-o", "out"};
+    words.insert(words.end(), rule.begin(), rule.end());
+    const Finished finished = afp(words);
+    EXPECT_EQ(finished.exit_code, 2) << rule[1];
+    EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
+    EXPECT_EQ(finished.out, "");
+  }
+  EXPECT_FALSE(exists("out"));
+}
+
+TEST_F(Cli, OutputThatHoldsSomethingElse) {
+  std::filesystem::create_directory(folder_ / "out");
+  write_bytes(folder_ / "out/precious.txt", "mine");
+  const Finished finished = afp({"quantize", "model", "-o", "out"});
+  EXPECT_EQ(finished.exit_code, 2);
+  EXPECT_NE(finished.err.find("--force"), std::string::npos) << finished.err;
+  EXPECT_EQ(lines_of(finished.err).size(), 1u);
+  EXPECT_EQ(read_bytes(folder_ / "out/precious.txt"), "mine");
+  EXPECT_EQ(afp({"quantize", "model", "-o", "out", "--force"}).exit_code, 0);
+  EXPECT_FALSE(exists("out/precious.txt"));
+}
+
+// --- Bad input: exit 3 -----------------------------------------------------------------------------
+
+TEST_F(Cli, BadInput) {
+  write_bytes(folder_ / "empty.safetensors", "");
+  write_bytes(folder_ / "text.safetensors", "these are no weights, not at all");
+  const std::string whole = f32_file({{"w", {4, 4}}});
+  write_bytes(folder_ / "cut.safetensors", whole.substr(0, whole.size() - 1));
+  write_bytes(folder_ / "name\nwith\x1b[31mcolor", "");
+  for (const char* path :
+       {"missing", "empty.safetensors", "text.safetensors", "cut.safetensors", "name\nwith\x1b[31mcolor"}) {
+    for (const Words& words : {Words{"inspect", path}, Words{"quantize", path, "-o", "out"},
+                               Words{"dequantize", path, "-o", "out"}, Words{"verify", path}}) {
+      const Finished finished = afp(words);
+      EXPECT_EQ(finished.exit_code, 3) << words[0] << " " << path;
+      EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
+      EXPECT_EQ(finished.err.find('\x1b'), std::string::npos) << finished.err;
+      EXPECT_EQ(finished.out, "");
+    }
+  }
+  EXPECT_FALSE(exists("out"));
+}
+
+TEST_F(Cli, CheckpointsOfTheOtherKind) {
+  quantize_model();
+  for (const Words& words :
+       {Words{"quantize", "packed", "-o", "out"}, Words{"dequantize", "model", "-o", "out"},
+        Words{"verify", "model"}, Words{"verify", "packed", "--against", "missing"}}) {
+    const Finished finished = afp(words);
+    EXPECT_EQ(finished.exit_code, 3) << words[0];
+    EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
+  }
+  EXPECT_FALSE(exists("out"));
+}
+
+TEST_F(Cli, NonFiniteWeightsAreNamedAndCounted) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  write_bytes(folder_ / "nan.safetensors",
+              f32_file({{"good", {2, 2}}, {"bad", {2, 2}, {1.0f, nan, inf, 0.0f}}}));
+  const Finished finished = afp({"quantize", "nan.safetensors", "-o", "out"});
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
+  EXPECT_NE(finished.err.find("'bad'"), std::string::npos) << finished.err;
+  EXPECT_NE(finished.err.find("2 "), std::string::npos) << finished.err;
+  EXPECT_EQ(afp({"quantize", "nan.safetensors", "-o", "kept", "--keep", "bad"}).exit_code, 0);
+}
+
+TEST_F(Cli, RulesFilesThatCannotBeUsed) {
+  expect_failure({"quantize", "model", "-o", "out", "--rules", "missing"}, 3,
+                 "missing: cannot be read as a file of rules");
+  expect_failure({"quantize", "model", "-o", "out", "--rules", "model"}, 3,
+                 "model: cannot be read as a file of rules");
+  write_bytes(folder_ / "rules", "# ours\n\nkeep lm_head\nfrobnicate\n");
+  const Finished finished = afp({"quantize", "model", "-o", "out", "--rules", "rules"});
+  EXPECT_NE(finished.exit_code, 0);
+  EXPECT_NE(finished.err.find("rules: line 4: "), std::string::npos) << finished.err;
+  EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
+}
+
+TEST_F(Cli, FullStandardOutputIsAFailure) {
+  const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  const int err = ::open((folder_ / "err").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  Finished finished;
+  Program({AFP_PROGRAM, "inspect", "model"}, folder_.path(), full, err).ended(finished, true);
+  ::close(full);
+  ::close(err);
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_EQ(read_bytes(folder_ / "err"), "afp: stdout: cannot write the result: No space left on device\n");
+}
+
+// --- JSON ------------------------------------------------------------------------------------------
+
+TEST_F(Cli, InspectJson) {
+  const Json json = afp_json({"inspect", "model"});
+  EXPECT_EQ(keys_of(json), (Words{"kind", "tensors", "total"}));
+  EXPECT_EQ(json["kind"], "safetensors");
+  EXPECT_EQ(json["tensors"][0].dump(),
+            R"({"name":"layers.0.weight","dtype":"F32","shape":[32,64],"bytes":8192})");
+  EXPECT_EQ(json["total"].dump(), R"({"tensors":4,"bytes":14592,"weights":3648})");
+}
+
+TEST_F(Cli, InspectJsonWithStats) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::string f32(R"("dtype":"F32","shape":[2,3],"data_offsets":[0,24])"),
+      u8(R"("dtype":"U8","shape":[1],"data_offsets":[24,25])");
+  const std::vector<float> values = {0.0f, -0.0f, 0.1f, -2.5f, nan, nan};
+  std::string data(reinterpret_cast<const char*>(values.data()), 24);
+  write_bytes(folder_ / "s.safetensors",
+              safetensors_bytes(R"({"w":{)" + f32 + R"(},"b":{)" + u8 + "}}", data + "x"));
+  const Json json = afp_json({"inspect", "s.safetensors", "--stats"});
+  EXPECT_EQ(json["tensors"][0].dump(),
+            R"({"name":"w","dtype":"F32","shape":[2,3],"bytes":24,"absmax":2.5,"zeros":2,"nonfinite":2})");
+  EXPECT_EQ(keys_of(json["tensors"][1]), (Words{"name", "dtype", "shape", "bytes"}));
+}
+
+TEST_F(Cli, InspectJsonOfPackedCheckpoints) {
+  afp_json(
+      {"quantize", "model", "-o", "packed", "--set", "layers.1=E2M1/tensor", "--set", "layers.0.w=E3M2/row"});
+  const Json json = afp_json({"inspect", "packed", "--stats"});
+  EXPECT_EQ(json["kind"], "afp");
+  const Json& row = json["tensors"][0];
+  EXPECT_EQ(keys_of(row),
+            (Words{"name", "dtype", "shape", "bytes", "encoding", "absmax", "zeros", "nonfinite"}));
+  EXPECT_EQ(row["encoding"], "E3M2/row/e8m0");
+  EXPECT_EQ(row["bytes"], 32 * 64 * 6 / 8 + 32);
+  EXPECT_EQ(json["tensors"][1]["encoding"], "E2M1/tensor/e8m0");
+  EXPECT_EQ(json["tensors"][1]["bytes"], 16 * 64 / 2 + 1);
+  EXPECT_FALSE(json["tensors"][2].contains("encoding"));
+  EXPECT_EQ(keys_of(json["total"]), (Words{"tensors", "bytes", "weights", "bpw"}));
+  EXPECT_DOUBLE_EQ(json["total"]["bpw"].get<double>(), 8.0 * (1568 + 513) / (48 * 64));
+
+  // What the values decode to, read the other way.
+  afp_json({"dequantize", "packed", "-o", "plain"});
+  const Json plain = afp_json({"inspect", "plain", "--stats"});
+  for (std::size_t i = 0; i < 4; ++i)
+    for (const char* key : {"absmax", "zeros", "nonfinite"})
+      EXPECT_EQ(json["tensors"][i][key], plain["tensors"][i][key]) << key;
+}
+
+TEST_F(Cli, QuantizeJson) {
+  const Json json = afp_json({"quantize", "model", "-o", "packed"});
+  EXPECT_EQ(keys_of(json), (Words{"tensors", "total", "seconds", "gb_per_s", "backend", "resumed_shards"}));
+  EXPECT_EQ(keys_of(json["tensors"][0]),
+            (Words{"name", "shape", "encoding", "bits", "bpw", "sqnr_db", "packed_bytes"}));
+  EXPECT_EQ(json["tensors"][0]["encoding"], "E1M2+E2M1/16/ue4m3");
+  EXPECT_EQ(keys_of(json["tensors"][2]), (Words{"name", "kept"}));
+  EXPECT_EQ(keys_of(json["total"]), (Words{"source_bytes", "packed_bytes", "bpw", "sqnr_db"}));
+  EXPECT_EQ(keys_of(json["seconds"]), (Words{"read", "search", "encode", "write", "total"}));
+  EXPECT_EQ(json["total"]["source_bytes"], 14592);
+  EXPECT_GT(json["total"]["sqnr_db"].get<double>(), 15.0);
+}
+
+TEST_F(Cli, LosslessTensorsHaveNoDecibels) {
+  write_bytes(folder_ / "ones.safetensors", f32_file({{"w", {4, 16}, std::vector<float>(64, 1.0f)}}));
+  const Json json = afp_json({"quantize", "ones.safetensors", "-o", "packed"});
+  EXPECT_TRUE(json["tensors"][0]["sqnr_db"].is_null()) << json;
+  EXPECT_TRUE(json["total"]["sqnr_db"].is_null()) << json;
+}
+
+TEST_F(Cli, VerifyAndDequantizeJson) {
+  quantize_model();
+  const Json good = afp_json({"verify", "packed"});
+  EXPECT_EQ(good.dump(), R"({"ok":true,"tensors":4,"problems":[]})");
+  const Json against = afp_json({"verify", "packed", "--against", "model"});
+  EXPECT_EQ(keys_of(against), (Words{"ok", "tensors", "problems", "sqnr_db"}));
+  const Json plain = afp_json({"dequantize", "packed", "-o", "plain", "--dtype", "BF16"});
+  EXPECT_EQ(keys_of(plain), (Words{"tensors", "packed_bytes", "written_bytes", "seconds", "gb_per_s"}));
+  EXPECT_EQ(afp_json({"inspect", "plain"})["tensors"][0]["dtype"], "BF16");
+}
+
+TEST_F(Cli, VerifyFindsAFlippedBit) {
+  quantize_model();
+  std::string bytes = read_bytes(folder_ / "packed/model.safetensors");
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_bytes(folder_ / "packed/model.safetensors", bytes);
+  const Finished finished = afp({"verify", "packed", "--json", "--progress", "none"});
+  EXPECT_EQ(finished.exit_code, 3);
+  EXPECT_EQ(finished.err, "afp: packed: 1 problem found\n");
+  const Json json = Json::parse(finished.out);
+  EXPECT_EQ(json["ok"], false);
+  ASSERT_EQ(json["problems"].size(), 1u);
+  EXPECT_EQ(keys_of(json["problems"][0]), (Words{"name", "what"}));
+}
+
+// --- How options combine ---------------------------------------------------------------------------
+
+TEST_F(Cli, OptionsCombineToOneEncoding) {
+  const std::map<Words, std::string> expected = {
+      {{}, "E1M2+E2M1/16/ue4m3"},
+      {{"--bits", "2"}, "E1M0/16/ue4m3"},
+      {{"--bits=6", "--block", "64"}, "E1M4+E2M3/64/ue4m3"},
+      {{"--format", "E3M2"}, "E3M2/16/ue4m3"},
+      {{"--format", "E3M2", "--block", "row"}, "E3M2/row/e8m0"},
+      {{"--format", "E2M1", "--block", "32", "--scale", "e8m0"}, "E2M1/32/e8m0"},
+      {{"--format", "E2M1/tensor"}, "E2M1/tensor/e8m0"},
+      {{"--format", "E1M2+E2M1", "--block", "128"}, "E1M2+E2M1/128/ue4m3"},
+      {{"--format", "E0M3/row/e8m0", "--bits", "4"}, "E1M2/row/e8m0"},
+  };
+  int run = 0;
+  for (const auto& [options, encoding] : expected) {
+    Words words = {"quantize", "model", "-o", "out" + std::to_string(run++)};
+    words.insert(words.end(), options.begin(), options.end());
+    EXPECT_EQ(afp_json(words)["tensors"][0]["encoding"], encoding);
+  }
+  const std::string searched = afp_json(
+      {"quantize", "model", "-o", "searched", "--block", "tensor", "--bits", "3"})["tensors"][0]["encoding"];
+  EXPECT_TRUE(std::regex_match(searched, std::regex("E[12]M[01]/tensor/e8m0"))) << searched;
+}
+
+TEST_F(Cli, TheLastRuleThatMatchesWins) {
+  const auto encoding = [&](const Words& rules) {
+    Words words = {"quantize", "model", "--dry-run"};
+    words.insert(words.end(), rules.begin(), rules.end());
+    const Json tensor = afp_json(words)["tensors"][0];
+    return tensor.contains("kept") ? std::string("kept") : tensor["encoding"].get<std::string>();
+  };
+  write_bytes(folder_ / "rules", "set layers.0.w=E3M2/row\n");
+  EXPECT_EQ(encoding({"--keep", "layers.0", "--set", "layers.0.w=E2M1/32"}), "E2M1/32/ue4m3");
+  EXPECT_EQ(encoding({"--set", "layers.0.w=E2M1/32", "--keep", "layers.0"}), "kept");
+  EXPECT_EQ(encoding({"--set", "layers.0.w=E2M1/32", "--rules", "rules"}), "E3M2/row/e8m0");
+  EXPECT_EQ(encoding({"--rules", "rules", "--set", "layers.0.w=E2M1/32"}), "E2M1/32/ue4m3");
+  EXPECT_EQ(encoding({"--only", "layers.1"}), "kept");
+  EXPECT_EQ(encoding({"--only", "layers.1", "--set", "layers.0.w=E2M1/32"}), "E2M1/32/ue4m3");
+}
+
+TEST_F(Cli, DryRunPredictsAndWritesNothing) {
+  const Json dry = afp_json({"quantize", "model", "-o", "out", "--dry-run"});
+  EXPECT_FALSE(exists("out"));
+  EXPECT_EQ(dry["dry_run"], true);
+  EXPECT_GT(dry["peak_memory"].get<std::uint64_t>(), 0u);
+  const Json real = afp_json({"quantize", "model", "-o", "out"});
+  EXPECT_EQ(dry["tensors"], real["tensors"]);
+  EXPECT_EQ(dry["total"], real["total"]);
+  EXPECT_FALSE(real.contains("dry_run"));
+}
+
+// --- What people see -------------------------------------------------------------------------------
+
+TEST_F(Cli, QuantizeEndsWithATable) {
+  const Finished finished = afp({"quantize", "model", "-o", "packed", "--progress", "none"});
+  EXPECT_EQ(finished.err, "");
+  for (const char* word :
+       {"Quantized 2 of 4 tensors, kept 2", "size", "bpw", "SQNR", "time", "read", "search", "encode",
+        "write", "GB/s", "layers.0.weight", "E1M2+E2M1/16/ue4m3", "dB"})
+    EXPECT_NE(finished.out.find(word), std::string::npos) << word << " is missing in\n" << finished.out;
+  EXPECT_EQ(finished.out.find("layers.0.norm"), std::string::npos);
+  for (const std::string& line : lines_of(finished.out)) EXPECT_LE(line.size(), 80u) << line;
+  const Finished verbose = afp({"quantize", "model", "-o", "packed2", "--verbose"});
+  EXPECT_NE(verbose.out.find("layers.0.norm"), std::string::npos) << verbose.out;
+}
+
+TEST_F(Cli, QuietSaysNothing) {
+  for (const Words& words : {Words{"quantize", "model", "-o", "packed"}, Words{"verify", "packed"},
+                             Words{"dequantize", "packed", "-o", "plain"}}) {
+    Words quiet = words;
+    quiet.push_back("--quiet");
+    const Finished finished = afp(quiet);
+    EXPECT_EQ(finished.exit_code, 0);
+    EXPECT_EQ(finished.out + finished.err, "") << words[0];
+  }
+}
+
+TEST_F(Cli, ProgressAsJsonEndsComplete) {
+  const Finished finished = afp({"quantize", "model", "-o", "packed", "--progress", "json"});
+  ASSERT_EQ(finished.exit_code, 0);
+  const std::vector<std::string> lines = lines_of(finished.err);
+  ASSERT_FALSE(lines.empty());
+  const Json last = Json::parse(lines.back());
+  EXPECT_EQ(keys_of(last), (Words{"bytes_done", "bytes_total", "bytes_per_second", "seconds", "tensor"}));
+  EXPECT_EQ(last["bytes_done"], 14592);
+  EXPECT_EQ(last["bytes_total"], 14592);
+  // and that is the default where stderr is no terminal
+  const Finished by_default = afp({"quantize", "model", "-o", "packed2"});
+  EXPECT_EQ(Json::parse(lines_of(by_default.err).back())["bytes_done"], 14592);
+}
+
+TEST_F(Cli, TheBarIsGoneWhenTheRunIsOver) {
+  const Finished finished = afp({"quantize", "model", "-o", "packed", "--progress", "bar"});
+  EXPECT_NE(finished.err.find('%'), std::string::npos);
+  EXPECT_EQ(finished.err.find('\n'), std::string::npos);
+  const std::size_t last = finished.err.rfind('\r', finished.err.size() - 2);
+  EXPECT_EQ(finished.err.find_first_not_of(" \r", last), std::string::npos) << finished.err;
+}
+
+// --- Signals ---------------------------------------------------------------------------------------
+
+// A pipe that is full: who writes to it stands still until it is read.
+struct FullPipe {
+  FullPipe() {
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
+    ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    const std::string filling(4096, '.');
+    while (::write(ends[1], filling.data(), filling.size()) > 0) ++pages;
+    ::fcntl(ends[1], F_SETFL, 0);
+  }
+  ~FullPipe() {
+    ::close(ends[0]);
+    close_write_end();
+  }
+  void close_write_end() {
+    if (ends[1] >= 0) ::close(ends[1]);
+    ends[1] = -1;
+  }
+  // Everything that was written to it after it was full; the writer must have ended or end now.
+  std::string drain() {
+    close_write_end();
+    std::string text(1 << 16, '\0'), all;
+    for (ssize_t got = 0; (got = ::read(ends[0], text.data(), text.size())) > 0;)
+      all.append(text.data(), static_cast<std::size_t>(got));
+    return all.substr(pages * 4096);
+  }
+  int ends[2] = {-1, -1};
+  std::size_t pages = 0;
+};
+
+class InterruptedCli : public Cli {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directory(folder_ / "big model");
+    Json index;
+    for (const char* shard : {"1", "2", "3"}) {
+      const std::string file = std::string("model-0000") + shard + "-of-00003.safetensors",
+                        tensor = std::string("w") + shard;
+      write_bytes(folder_ / "big model" / file, f32_file({{tensor, {64, 256}}}));
+      index["weight_map"][tensor] = file;
+    }
+    write_bytes(folder_ / "big model/model.safetensors.index.json", index.dump());
+  }
+
+  // Starts quantizing; the program stands still at the first drawing of its bar, if not before.
+  Program start(FullPipe& err) const {
+    const int out = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    const Program program({AFP_PROGRAM, "quantize", "big model", "-o", "out", "--force", "--progress", "bar"},
+                          folder_.path(), out, err.ends[1]);
+    ::close(out);
+    while (!exists("out")) ::usleep(1000);  // the signals are caught long before
+    return program;
+  }
+};
+
+TEST_F(InterruptedCli, ASignalEndsCleanlyAndTheCommandPrintedGoesOn) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    FullPipe err;
+    Program program = start(err);
+    ::kill(program.pid(), signal);
+    const std::string text = err.drain();
+    Finished finished;
+    program.ended(finished, true);
+    EXPECT_EQ(finished.exit_code, 75) << text;
+    // behind the bar and its removal
+    EXPECT_EQ(text.substr(text.rfind('\r') + 1),
+              "afp: interrupted; to go on: " AFP_PROGRAM " quantize 'big model' -o out --progress bar\n");
+    EXPECT_FALSE(exists("out/afp_manifest.json"));
+
+    const Finished resumed = run_program(
+        {AFP_PROGRAM, "quantize", "big model", "-o", "out", "--progress", "none"}, folder_.path());
+    EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+    EXPECT_TRUE(exists("out/afp_manifest.json"));
+    std::filesystem::remove_all(folder_ / "out");
+  }
+}
+
+TEST_F(InterruptedCli, ASecondSignalEndsAtOnce) {
+  FullPipe err;
+  Program program = start(err);
+  Finished finished;
+  while (!program.ended(finished)) {
+    ::kill(program.pid(), SIGINT);
+    ::usleep(1000);
+  }
+  EXPECT_EQ(finished.signal, SIGINT);
+}
+
+// --- Completion ------------------------------------------------------------------------------------
+
+std::set<std::string> options_in(const std::string& help) {
+  std::set<std::string> options;
+  const std::regex option("(^|[ ,])(--?[a-z][a-z-]*)");
+  for (const std::string& line : lines_of(help)) {
+    if (!line.starts_with("  -")) continue;
+    const std::string label = line.substr(2, line.find("  ", 2) - 2);
+    for (std::sregex_iterator match(label.begin(), label.end(), option), end; match != end; ++match)
+      options.insert((*match)[2]);
+  }
+  return options;
+}
+
+TEST_F(Cli, BashCompletesExactlyTheOptionsOfEveryVerb) {
+  for (const std::string& verb : kVerbs) {
+    const Finished finished =
+        run_program({"bash", "-c",
+                     "source " AFP_SOURCE_ROOT "/host/cli/completion/afp.bash; COMP_WORDS=(afp " + verb +
+                         " -); COMP_CWORD=2; _afp; printf '%s\\n' \"${COMPREPLY[@]}\""},
+                    folder_.path());
+    const std::vector<std::string> words = lines_of(finished.out);
+    EXPECT_EQ(std::set<std::string>(words.begin(), words.end()), options_in(afp({verb, "--help"}).out))
+        << finished.err;
+  }
+  const Finished verbs =
+      run_program({"bash", "-c",
+                   "source " AFP_SOURCE_ROOT "/host/cli/completion/afp.bash; COMP_WORDS=(afp ''); "
+                   "COMP_CWORD=1; _afp; printf '%s\\n' \"${COMPREPLY[@]}\""},
+                  folder_.path());
+  for (const std::string& verb : kVerbs) EXPECT_NE(verbs.out.find(verb), std::string::npos);
+}
+
+TEST_F(Cli, ZshCompletionNamesTheOptionsOfEveryVerb) {
+  const std::string script = read_bytes(AFP_SOURCE_ROOT "/host/cli/completion/_afp");
+  std::set<std::string> known;
+  for (const std::string& verb : kVerbs) {
+    EXPECT_NE(script.find("'" + verb + ":"), std::string::npos);
+    const std::size_t begin = script.find("\n    " + verb + ")");
+    ASSERT_NE(begin, std::string::npos);
+    std::string part = script.substr(begin, script.find(";;", begin) - begin);
+    for (const char* group : {"resources", "reporting"}) {
+      if (part.find(std::string("$") + group) == std::string::npos) continue;
+      const std::size_t start = script.find(std::string("\n  ") + group + "=(");
+      part += script.substr(start, script.find("\n  )", start) - start);
+    }
+    std::set<std::string> options;
+    const std::regex option(R"(['*{,](--?[a-z][a-z-]*)(?=[\[,}]))");
+    for (std::sregex_iterator match(part.begin(), part.end(), option), end; match != end; ++match)
+      options.insert((*match)[1]);
+    EXPECT_EQ(options, options_in(afp({verb, "--help"}).out)) << verb;
+  }
+}
+
+}  // namespace
+}  // namespace afp
