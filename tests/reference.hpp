@@ -133,13 +133,13 @@ class ScaleSearch {
 
   struct Choice {
     std::uint8_t byte = 0;
-    Real error = 0;      // the least below 2 s0
+    Real error = 0;      // the least within the scan
     Real runner_up = 0;  // the least error above that
-    Real beyond = 0;     // the least error from 2 s0 on
+    Real beyond = 0;     // the least error beyond the scan
     Real at_s0 = 0;      // the lesser error of the Formats, each at its s0
   };
 
-  // The scale of least squared error below 2 s0; ties to the larger scale, then to the first Format.
+  // The scale of least squared error within the scan; ties to the larger scale, then to the first Format.
   Choice best(std::span<const float> block) const {
     const float largest = absmax(block);
     if (largest == 0.0f) return {};
@@ -152,7 +152,7 @@ class ScaleSearch {
       const Real error = squared_error(block, *scale.grid, scale.value);
       const Real smallest = smallest_of[scale.grid - grids_.data()];
       if (scale.value == smallest) choice.at_s0 = std::min(choice.at_s0, error);
-      if (scale.value >= 2 * smallest) {
+      if (!in_scan(scale, smallest)) {
         choice.beyond = std::min(choice.beyond, error);
         continue;
       }
@@ -167,6 +167,13 @@ class ScaleSearch {
       }
     }
     return choice;
+  }
+
+  // Below 2 s0; and among the smallest ue4m3 scales, which are multiples of one step, below 16 steps: an odd
+  // multiple has no half.
+  bool in_scan(const Scale& scale, Real smallest) const {
+    if (encoding_.scale == ScaleKind::ue4m3 && (scale.byte & 0x7F) < 16 && smallest < scales_[7].value) return true;
+    return scale.value < 2 * smallest;
   }
 
   const Scale* find(std::uint8_t byte) const {

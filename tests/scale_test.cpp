@@ -58,10 +58,16 @@ TEST(Ue4m3, FirstByteIsTheSmallestThatDoesNotClip) {
   }
 }
 
-TEST(Ue4m3, TheScanBeginsAtTheLargestScaleBelowTwiceTheFirst) {
+// Twice the first and more: only where a byte of half the value exists is there nothing to find.
+TEST(Ue4m3, TheScanBeginsBeforeTheScalesThatHaveAHalfFromTheFirstOn) {
   for (std::uint32_t first = 1; first <= kUe4m3Max; ++first) {
-    std::uint32_t expected = first;
-    while (expected < kUe4m3Max && ue4m3_value(expected + 1) < 2 * ue4m3_value(first)) ++expected;
+    const auto has_half = [&](std::uint32_t byte) {
+      for (std::uint32_t half = first; half < byte; ++half)
+        if (2 * ue4m3_value(half) == ue4m3_value(byte)) return true;
+      return false;
+    };
+    std::uint32_t expected = kUe4m3Max;
+    while (has_half(expected)) --expected;
     EXPECT_EQ(ue4m3_scan_top(first), expected) << first;
   }
 }

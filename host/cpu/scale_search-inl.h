@@ -100,6 +100,21 @@ HWY_INLINE VF squared_error(const Lanes& cells, const Rounder<kind>& rounder, VF
   return squared_error<kClips>(cells, rounder, scale, hn::Div(hn::Set(DF(), 1.0f), scale));
 }
 
+// Squared error of what clips: a - scale * max_value where that is positive.
+HWY_INLINE VF clipped_error(const Lanes& cells, float max_value, VF scale) {
+  const DF df;
+  VF sum[4] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
+  const VF largest = hn::Mul(scale, hn::Set(df, max_value));
+  const float* p = cells.magnitudes;
+  for (int j = 0; j < cells.length; j += 4) {
+    for (int u = 0; u < 4; ++u, p += kTileCells) {
+      const VF excess = hn::Max(hn::Sub(hn::Load(df, p), largest), hn::Zero(df));
+      sum[u] = hn::Add(sum[u], hn::Mul(excess, excess));
+    }
+  }
+  return hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]));
+}
+
 // The best found so far for one lane group: cost, and the scale as the scan counts it (an e8m0
 // exponent, a ue4m3 byte).
 struct Best {
@@ -122,6 +137,18 @@ HWY_INLINE VF clipping_cost(const Rounder<kind>& rounder, const Largest& largest
   const VF first = hn::Max(hn::NegMulAdd(limit, scale, largest.first), zero);
   const VF second = hn::Max(hn::NegMulAdd(limit, scale, largest.second), zero);
   return hn::Add(hn::Mul(first, first), hn::Mul(second, second));
+}
+
+// Which lanes may find less than `best` (and no more than `rival`) at this scale or below. After a few steps,
+// which suffice for most blocks, all that clips is counted instead of the two largest alone: blocks of many
+// weights and few bits would otherwise be scanned to the smallest scale.
+template <GridKind kind>
+HWY_INLINE MF may_improve(const Lanes& cells, const Rounder<kind>& rounder, const Largest& largest, VF scale, int step,
+                          VF rival, const Best& best) {
+  constexpr int kCheapSteps = 6;
+  const VF least = step < kCheapSteps ? clipping_cost(rounder, largest, scale)
+                                      : clipped_error(cells, rounder.max_value, scale);
+  return hn::And(hn::Lt(least, best.cost), hn::Le(least, rival));
 }
 
 HWY_INLINE VF power_of_two(VI exponent) {
@@ -151,12 +178,12 @@ HWY_NOINLINE void search_e8m0(const Tile& tile, int lane, Format format, const R
   // At s0 nothing clips, unless the largest scale allowed is smaller than s0.
   best.cost = squared_error<true>(cells, rounder, power_of_two(x), power_of_two(hn::Neg(x)));
   MF active = hn::Not(is_zero);
-  for (;;) {
+  for (int step = 0;; ++step) {
     x = hn::Sub(x, hn::Set(di, 1));
     const VI candidate = hn::Max(x, lowest);
     const VF scale = power_of_two(candidate);
     active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(x, lowest))));
-    active = hn::And(active, hn::Lt(clipping_cost(rounder, largest, scale), best.cost));
+    active = hn::And(active, may_improve(cells, rounder, largest, scale, step, best.cost, best));
     if (hn::AllFalse(df, active)) break;
     keep_better(squared_error<true>(cells, rounder, scale, power_of_two(hn::Neg(candidate))), hn::Add(x, exponent), active, best);
   }
@@ -246,11 +273,11 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
   const VF unit = hn::Mul(hn::Set(df, tensor_scale), hn::Load(df, tile.normalizer + lane));
   const Ue4m3Scales scales(unit);
   const VI one = hn::Set(di, 1);
-  const VI eight = hn::Set(di, 8);
   const VI highest = hn::Set(di, static_cast<std::int32_t>(kUe4m3Max));
 
   const VI first = first_ue4m3(largest.first, unit, rounder.max_value);
-  const VI top = hn::Min(hn::Sub(hn::Add(first, hn::Min(first, eight)), one), highest);
+  const VI last_without_half = hn::Set(di, static_cast<std::int32_t>(kUe4m3LastWithoutHalf));
+  const VI top = hn::Min(hn::Max(hn::Add(first, hn::Set(di, 7)), last_without_half), highest);
   const MF not_zero = hn::Gt(largest.first, hn::Zero(df));
 
   best.cost = hn::Set(df, hwy::HighestValue<float>());
@@ -267,12 +294,14 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
     for (int c = 0; c < 2; ++c) keep_better(cost[c], byte[c], not_zero, best);
     return;
   }
-  // No weight clips from s0 on (unless s0 itself is out of range). Lanes whose octave has fewer
-  // steps, at the smallest scales, go below s0 early: those wait.
+  // No weight clips from s0 on (unless s0 itself is out of range). The octave takes eight steps, at the smallest
+  // scales up to fifteen: lanes that are through wait.
   const MF clips = hn::Lt(hn::Mul(scales.scale(first), hn::Set(df, rounder.max_value)), largest.first);
   const bool none_clips = hn::AllFalse(df, clips);
   VI byte = top;
-  for (int step = 0; step < 8; step += 2) {
+  for (;;) {
+    const MF in_octave = hn::And(not_zero, hn::Not(hn::RebindMask(df, hn::Lt(byte, first))));
+    if (hn::AllFalse(df, in_octave)) break;
     const VI below = hn::Sub(byte, one);
     const VI candidate[2] = {hn::Max(byte, first), hn::Max(below, first)};
     VF cost[2];
@@ -280,18 +309,17 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
       two_ue4m3_errors<false>(cells, rounder, scales, candidate, cost);
     else
       two_ue4m3_errors<true>(cells, rounder, scales, candidate, cost);
-    keep_better(cost[0], candidate[0], hn::Not(hn::RebindMask(df, hn::Lt(byte, first))), best);
+    keep_better(cost[0], candidate[0], in_octave, best);
     keep_better(cost[1], candidate[1], hn::Not(hn::RebindMask(df, hn::Lt(below, first))), best);
     byte = hn::Sub(below, one);
   }
   byte = first;
   MF active = not_zero;
-  for (;;) {
+  for (int step = 0;; ++step) {
     byte = hn::Sub(byte, one);
     const VI candidate = hn::Max(byte, one);
     active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(byte, one))));
-    const VF least = clipping_cost(rounder, largest, scales.scale(candidate));
-    active = hn::And(active, hn::And(hn::Lt(least, best.cost), hn::Le(least, rival)));
+    active = hn::And(active, may_improve(cells, rounder, largest, scales.scale(candidate), step, rival, best));
     if (hn::AllFalse(df, active)) break;
     keep_better(ue4m3_error<true>(cells, rounder, scales, candidate), byte, active, best);
   }

@@ -49,16 +49,10 @@ void load_tile(const WeightPiece& piece, std::uint64_t first, int cells, Tile& t
   }
 }
 
-// 2^(exponent of the smallest scale): what a tile's normalizers must keep in reach.
-int lowest_scale_exponent(std::span<const TensorCodec> candidates) {
-  int lowest = 127;
-  for (const TensorCodec& codec : candidates) {
-    const int exponent = codec.encoding.scale == ScaleKind::e8m0
-                             ? -kE8m0Bias
-                             : static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127 - 9;
-    lowest = exponent < lowest ? exponent : lowest;
-  }
-  return lowest;
+// Exponent of the smallest scale, which a tile's normalizers must keep in reach.
+int lowest_scale_exponent(const TensorCodec& codec) {
+  if (codec.encoding.scale == ScaleKind::e8m0) return -kE8m0Bias;
+  return static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127 - 9;
 }
 
 // Scale bytes and costs (in normalized units) of the tile's cells under one candidate.
@@ -103,27 +97,27 @@ void search_tile(const Tile& tile, const TensorCodec& codec, Effort effort, std:
 void search_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
                   Effort effort, std::span<const CellResults> results) {
   const BlockGrid& grid = piece.grid;
-  const int lowest_scale = lowest_scale_exponent(candidates);
   Tile tile;
   PackedTile packed;
-  CellSum signal;
-  std::vector<CellSum> errors(candidates.size());
+  std::vector<CellSum> errors(candidates.size()), signals(candidates.size());
   for (std::uint64_t done = 0; done < cells.count; done += kTileCells) {
     const std::uint64_t first = cells.first + done;
     const int count = static_cast<int>(std::min<std::uint64_t>(kTileCells, cells.count - done));
     load_tile(piece, first, count, tile);
     find_largest(tile);
-    find_normalizers(lowest_scale, tile);
-    normalize(tile);
 
-    alignas(64) float squares[kTileCells];
-    for (int lane = 0; lane < kTileCells; lane += kLanes)
-      hn::Store(sum_of_squares(lanes_of(tile, lane)), DF(), squares + lane);
-    double units[kTileCells];
-    for (int i = 0; i < kTileCells; ++i) units[i] = square_unit(tile.exponent[i]);
-    signal.add(squares, units);
-
+    alignas(64) float squares[kTileCells] = {};
+    double units[kTileCells] = {};
     for (std::size_t c = 0; c < candidates.size(); ++c) {
+      // A candidate's result does not depend on the others: it is normalized for its own scales, which mostly
+      // is what the one before had.
+      if (find_normalizers(lowest_scale_exponent(candidates[c]), tile) || c == 0) {
+        normalize(tile);
+        for (int lane = 0; lane < kTileCells; lane += kLanes)
+          hn::Store(sum_of_squares(lanes_of(tile, lane)), DF(), squares + lane);
+        for (int i = 0; i < kTileCells; ++i) units[i] = square_unit(tile.exponent[i]);
+      }
+      signals[c].add(squares, units);
       alignas(64) std::uint8_t scales[kTileCells] = {};
       alignas(64) float costs[kTileCells] = {};  // lanes without cells are not searched
       search_tile(tile, candidates[c], effort, scales, costs);
@@ -136,7 +130,7 @@ void search_cells(const WeightPiece& piece, CellRange cells, std::span<const Ten
       }
     }
   }
-  for (std::size_t c = 0; c < candidates.size(); ++c) *results[c].sums = {errors[c].total(), signal.total()};
+  for (std::size_t c = 0; c < candidates.size(); ++c) *results[c].sums = {errors[c].total(), signals[c].total()};
 }
 
 void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
@@ -162,21 +156,6 @@ void load_segments(const WeightPiece& piece, std::uint64_t first, int count, flo
   load_tile(piece, first, count, tile);
   for (float& lane : tile.normalizer) lane = normalizer;
   normalize(tile);
-}
-
-// Squared error of what clips: a - scale * max_value where that is positive.
-HWY_INLINE VF clipped_error(const Lanes& cells, float max_value, VF scale) {
-  const DF df;
-  VF sum[4] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
-  const VF largest = hn::Mul(scale, hn::Set(df, max_value));
-  const float* p = cells.magnitudes;
-  for (int j = 0; j < cells.length; j += 4) {
-    for (int u = 0; u < 4; ++u, p += kTileCells) {
-      const VF excess = hn::Max(hn::Sub(hn::Load(df, p), largest), hn::Zero(df));
-      sum[u] = hn::Add(sum[u], hn::Mul(excess, excess));
-    }
-  }
-  return hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]));
 }
 
 void score_segments(const WeightPiece& piece, CellRange cells, Format format, float normalizer,

@@ -145,8 +145,9 @@ HWY_INLINE void find_largest(Tile& tile) {
 }
 
 // Normalizers from absmax. A block far smaller than the smallest scale it can get (2^lowest_scale)
-// is normalized by that instead, so that its scales stay ordinary numbers.
-HWY_INLINE void find_normalizers(int lowest_scale, Tile& tile) {
+// is normalized by that instead, so that its scales stay ordinary numbers. Tells whether any has changed.
+HWY_INLINE bool find_normalizers(int lowest_scale, Tile& tile) {
+  bool changed = false;
   const DF df;
   const DI di;
   const DU du;
@@ -156,10 +157,12 @@ HWY_INLINE void find_normalizers(int lowest_scale, Tile& tile) {
     // At most 126: the normalizer is a normal number then.
     VI exponent = hn::Sub(hn::ShiftRight<23>(bits), hn::Set(di, 127));
     exponent = hn::Min(hn::Max(exponent, hn::Set(di, lowest)), hn::Set(di, 126));
+    changed |= !hn::AllTrue(di, hn::Eq(exponent, hn::Load(di, tile.exponent + lane)));
     hn::Store(exponent, di, tile.exponent + lane);
     const VU field = hn::BitCast(du, hn::Sub(hn::Set(di, 127), exponent));
     hn::Store(hn::BitCast(df, hn::ShiftLeft<23>(field)), df, tile.normalizer + lane);
   }
+  return changed;
 }
 
 HWY_INLINE void normalize(Tile& tile) {

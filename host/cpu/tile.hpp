@@ -29,7 +29,7 @@ struct Tile {
   alignas(64) float absmax[kTileCells];
   alignas(64) float second[kTileCells];  // the largest |w| but one
   alignas(64) float normalizer[kTileCells];
-  alignas(64) std::int32_t exponent[kTileCells];
+  alignas(64) std::int32_t exponent[kTileCells] = {};
 };
 
 // The sum over the cells of a strip, see afp/block_grid.hpp. Tiles begin at multiples of 16 cells.

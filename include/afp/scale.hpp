@@ -3,7 +3,8 @@
 //
 // s0 is the smallest scale under which a block's largest magnitude does not clip. The scale of
 // least squared error lies below 2 s0: from there on, halving a scale keeps every value that a
-// weight could be rounded to. Scales are scanned from the largest below 2 s0 downward, until the
+// weight could be rounded to. (The smallest ue4m3 scales, multiples of one step, are the exception: odd
+// ones have no half, and up to the end of the first normal octave they are all scanned.) Scales are scanned from the largest below 2 s0 downward, until the
 // error of the clipped weights alone exceeds the best total so far. Ties go to the larger scale,
 // then to the first Format. A block of zeros has scale byte 0.
 #pragma once
@@ -56,9 +57,11 @@ AFP_HD constexpr std::uint32_t ue4m3_first(Format format, float relative_absmax)
   return low;
 }
 
-// The largest byte whose value is below twice that of `first`.
+// The byte that the scan begins with: the largest whose value is below twice that of `first`, and not before
+// the last that has no half.
+inline constexpr std::uint32_t kUe4m3LastWithoutHalf = 15;
 AFP_HD constexpr std::uint32_t ue4m3_scan_top(std::uint32_t first) {
-  const std::uint32_t top = first < 8 ? 2 * first - 1 : first + 7;
+  const std::uint32_t top = first < 8 ? kUe4m3LastWithoutHalf : first + 7;
   return top < kUe4m3Max ? top : kUe4m3Max;
 }
 
