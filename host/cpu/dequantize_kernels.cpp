@@ -42,7 +42,10 @@ struct GroupLayout {
 };
 
 // The value of a code from its bits: shifted into place, with the exponent rebiased. Subnormal codes
-// are read one binade up with a leading one, which is then subtracted.
+// are read one binade up with a leading one, which is then subtracted. Up to 6 bits, a register of 16 lanes
+// can do it as a table: of all codes (N <= 4), of those without their sign (5), two of these (6).
+inline constexpr int kMaxTableBits = hn::MaxLanes(DF()) == kGroup ? 6 : 0;
+
 struct Decoder {
   explicit Decoder(Format format)
       : magnitude_mask(format.max_magnitude()),
@@ -51,30 +54,56 @@ struct Decoder {
         normal_limit(1u << format.mantissa_bits),
         offset(static_cast<std::uint32_t>(127 - format.bias()) << 23),
         min_normal(exp2_int(format.min_normal_exponent())) {
-    for (std::uint32_t i = 0; i < kGroup; ++i) table[i] = decode(format, i & ((1u << format.bits()) - 1));
+    for (std::uint32_t i = 0; i < 2 * kGroup; ++i) {
+      const std::uint32_t code = format.bits() <= 4 ? i % (1u << format.bits()) : i & magnitude_mask;
+      table[i] = decode(format, code);
+    }
   }
 
-  // `code` may have other codes' bits above its own.
-  template <bool kByTable>
+  // `code` may have other codes' bits above its own. kBits is N, 4 stands for up to 4.
+  template <int kBits>
   HWY_INLINE VF value(VU code) const {
+    const DU du;
+    if constexpr (kBits == 4 && kBits <= kMaxTableBits) return look_up(code, 0);
+    VF value;
+    if constexpr (kBits > kMaxTableBits) {
+      value = compute(hn::And(code, hn::Set(du, magnitude_mask)));
+    } else {
+      value = look_up(code, 0);
+      if constexpr (kBits == 6) {
+        const auto upper = hn::Ne(hn::And(code, hn::Set(du, 16u)), hn::Zero(du));
+        value = hn::IfThenElse(hn::RebindMask(DF(), upper), look_up(code, kGroup), value);
+      }
+    }
+    const VU sign_bit = hn::Set(du, 0x80000000u);
+    VU sign;
+    if constexpr (kBits == 4)
+      sign = hn::And(hn::ShiftLeftSame(code, sign_shift), sign_bit);
+    else
+      sign = hn::And(hn::ShiftLeft<32 - kBits>(code), sign_bit);
+    return hn::BitCast(DF(), hn::Or(hn::BitCast(du, value), sign));
+  }
+
+  // Entry code % 16 behind table[first].
+  HWY_INLINE VF look_up([[maybe_unused]] VU code, [[maybe_unused]] int first) const {
+#if HWY_TARGET == HWY_SCALAR
+    return hn::Zero(DF());  // one lane holds no table: not called
+#else
+    const VU index = hn::And(code, hn::Set(DU(), static_cast<std::uint32_t>(kGroup - 1)));
+    return hn::TableLookupLanes(hn::Load(DF(), table + first), hn::IndicesFromVec(DF(), index));
+#endif
+  }
+
+  HWY_INLINE VF compute(VU magnitude) const {
     const DU du;
     const DI di;
     const DF df;
-#if HWY_TARGET != HWY_SCALAR
-    if constexpr (kByTable) {  // up to 16 codes: all values fit in one register
-      const VU index = hn::And(code, hn::Set(du, static_cast<std::uint32_t>(kGroup - 1)));
-      return hn::TableLookupLanes(hn::Load(df, table), hn::IndicesFromVec(df, index));
-    }
-#endif
-    const VU magnitude = hn::And(code, hn::Set(du, magnitude_mask));
     const VU placed = hn::Add(hn::ShiftLeftSame(magnitude, shift), hn::Set(du, offset));
     const VF normal = hn::BitCast(df, placed);
     const VF subnormal = hn::Sub(hn::BitCast(df, hn::Add(placed, hn::Set(du, 1u << 23))), hn::Set(df, min_normal));
     const auto is_subnormal =
         hn::Lt(hn::BitCast(di, magnitude), hn::Set(di, static_cast<std::int32_t>(normal_limit)));
-    const VF value = hn::IfThenElse(hn::RebindMask(df, is_subnormal), subnormal, normal);
-    const VU sign = hn::And(hn::ShiftLeftSame(code, sign_shift), hn::Set(du, 0x80000000u));
-    return hn::BitCast(df, hn::Or(hn::BitCast(du, value), sign));
+    return hn::IfThenElse(hn::RebindMask(df, is_subnormal), subnormal, normal);
   }
 
   std::uint32_t magnitude_mask;
@@ -83,7 +112,7 @@ struct Decoder {
   std::uint32_t normal_limit;
   std::uint32_t offset;
   float min_normal;
-  alignas(64) float table[kGroup];  // values of the codes, where there are no more than 16
+  alignas(64) float table[2 * kGroup];  // values of up to 16 codes, else of up to 32 magnitudes
 };
 
 #if HWY_TARGET != HWY_SCALAR
@@ -144,7 +173,7 @@ HWY_INLINE void store_weights(VF v, std::byte* out) {
 }
 
 // One cell: its weights are `count`, its codes are readable for 16 bytes behind every group's first.
-template <DType dtype, bool kByTable>
+template <DType dtype, int kBits>
 HWY_INLINE void dequantize_cell(const Decoder& decoder, const GroupLayout& layout, int bits, float scale,
                                 float tensor_scale, const std::uint8_t* codes, int count, std::byte* out) {
   const DF df;
@@ -155,21 +184,21 @@ HWY_INLINE void dequantize_cell(const Decoder& decoder, const GroupLayout& layou
   int done = 0;
   for (; done + kGroup <= count; done += kGroup, codes += 2 * bits) {
     for (int lane = 0; lane < kGroup; lane += lanes, out += static_cast<std::size_t>(lanes) * kWidth) {
-      const VF value = hn::Mul(decoder.value<kByTable>(spread_codes(codes, layout, lane)), block_scale);
+      const VF value = hn::Mul(decoder.value<kBits>(spread_codes(codes, layout, lane)), block_scale);
       store_weights<dtype>(hn::Mul(value, whole_scale), out);
     }
   }
   if (done < count) {
     alignas(64) std::byte group[kGroup * sizeof(float)];
     for (int lane = 0; lane < kGroup; lane += lanes) {
-      const VF value = hn::Mul(decoder.value<kByTable>(spread_codes(codes, layout, lane)), block_scale);
+      const VF value = hn::Mul(decoder.value<kBits>(spread_codes(codes, layout, lane)), block_scale);
       store_weights<dtype>(hn::Mul(value, whole_scale), group + static_cast<std::size_t>(lane) * kWidth);
     }
     std::memcpy(out, group, static_cast<std::size_t>(count - done) * kWidth);
   }
 }
 
-template <DType dtype, bool kByTable>
+template <DType dtype, int kBits>
 void dequantize_all(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
                 const std::uint8_t* codes, std::size_t code_bytes, std::byte* weights) {
   if (cells.count == 0) return;
@@ -196,12 +225,12 @@ void dequantize_all(const BlockGrid& grid, CellRange cells, const TensorCodec& c
     const Decoder& decoder = encoding.alternative && (byte & kUe4m3Alternative) ? second : first;
     // Near the end of the buffer the codes are copied to where 16 bytes can always be read.
     if (HWY_LIKELY(static_cast<std::size_t>(codes_end - codes) >= used + 16)) {
-      dequantize_cell<dtype, kByTable>(decoder, layout, bits, scale, codec.tensor_scale, codes, count, weights);
+      dequantize_cell<dtype, kBits>(decoder, layout, bits, scale, codec.tensor_scale, codes, count, weights);
     } else {
       std::uint8_t padded[kSegment + 16];
       std::memcpy(padded, codes, used);
       std::memset(padded + used, 0, 16);
-      dequantize_cell<dtype, kByTable>(decoder, layout, bits, scale, codec.tensor_scale, padded, count, weights);
+      dequantize_cell<dtype, kBits>(decoder, layout, bits, scale, codec.tensor_scale, padded, count, weights);
     }
     codes += used;
     weights += static_cast<std::size_t>(count) * kWidth;
@@ -210,15 +239,19 @@ void dequantize_all(const BlockGrid& grid, CellRange cells, const TensorCodec& c
   }
 }
 
-// A table of 16 values needs registers of 16 lanes.
 template <DType dtype>
 void dequantize(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
                 const std::uint8_t* codes, std::size_t code_bytes, std::byte* weights) {
-  if constexpr (hn::MaxLanes(DF()) == kGroup) {
-    if (codec.encoding.bits() <= 4)
-      return dequantize_all<dtype, true>(grid, cells, codec, scales, codes, code_bytes, weights);
+  const auto run = [&]<int kBits>() HWY_ATTR {
+    dequantize_all<dtype, kBits>(grid, cells, codec, scales, codes, code_bytes, weights);
+  };
+  switch (codec.encoding.bits()) {
+    case 5: return run.template operator()<5>();
+    case 6: return run.template operator()<6>();
+    case 7: return run.template operator()<7>();
+    case 8: return run.template operator()<8>();
+    default: return run.template operator()<4>();
   }
-  dequantize_all<dtype, false>(grid, cells, codec, scales, codes, code_bytes, weights);
 }
 
 void dequantize_bf16(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,

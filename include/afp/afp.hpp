@@ -1,0 +1,21 @@
+// The whole public interface.
+#pragma once
+
+#include "afp/backend.hpp"            // IWYU pragma: export
+#include "afp/block_grid.hpp"         // IWYU pragma: export
+#include "afp/checkpoint.hpp"         // IWYU pragma: export
+#include "afp/codec.hpp"              // IWYU pragma: export
+#include "afp/encoding.hpp"           // IWYU pragma: export
+#include "afp/error.hpp"              // IWYU pragma: export
+#include "afp/format.hpp"             // IWYU pragma: export
+#include "afp/objective.hpp"          // IWYU pragma: export
+#include "afp/packed_checkpoint.hpp"  // IWYU pragma: export
+#include "afp/packed_tensor.hpp"      // IWYU pragma: export
+#include "afp/packing.hpp"            // IWYU pragma: export
+#include "afp/plan.hpp"               // IWYU pragma: export
+#include "afp/progress.hpp"           // IWYU pragma: export
+#include "afp/quantize.hpp"           // IWYU pragma: export
+#include "afp/scale.hpp"              // IWYU pragma: export
+#include "afp/size.hpp"               // IWYU pragma: export
+#include "afp/statistics.hpp"         // IWYU pragma: export
+#include "afp/tensor.hpp"             // IWYU pragma: export
