@@ -18,7 +18,7 @@ struct MemoryShares {
       throw UsageError("a memory budget of " + std::to_string(budget) + " bytes is too small; expected at least " +
                        std::to_string(kSmallest));
     pieces = static_cast<std::size_t>(threads) + 2;
-    piece_bytes = std::clamp<std::uint64_t>(budget / 16 / pieces, 256 << 10, 4 << 20);
+    piece_bytes = std::clamp<std::uint64_t>(budget / 16 / pieces, 256 << 10, 1 << 20);
     resident_bytes = budget / 4;
   }
 
