@@ -10,6 +10,11 @@ find_package(fmt 9 REQUIRED CONFIG)
 
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash>=0.8)
+# On x86 most builds of it choose vector code at run time, through functions of their own.
+include(CheckCXXSymbolExists)
+set(CMAKE_REQUIRED_LIBRARIES PkgConfig::xxhash)
+check_cxx_symbol_exists(XXH3_128bits_update_dispatch xxh_x86dispatch.h AFP_XXHASH_DISPATCH)
+unset(CMAKE_REQUIRED_LIBRARIES)
 
 if(AFP_BUILD_TESTS)
   find_package(GTest 1.12 REQUIRED CONFIG)

@@ -33,12 +33,14 @@ TEST(Kill, LeavesNothingThatLooksCompleteAndResumes) {
   }
   sample::write_sharded(folder / "source", shards);
   const auto words = [&](const std::string& out) {
-    return std::vector<std::string>{AFP_PROGRAM, "quantize", "source", "-o", out, "--quiet", "--threads", "1"};
+    return std::vector<std::string>{AFP_PROGRAM, "quantize", "source",    "-o",
+                                    out,         "--quiet",  "--threads", "1"};
   };
 
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(run_program(words("whole"), folder.path()).exit_code, 0);
-  const auto duration = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+  const auto duration =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   const auto whole = sample::contents(folder / "whole");
 
   int killed = 0, resumed_after_kill = 0;
@@ -49,7 +51,8 @@ TEST(Kill, LeavesNothingThatLooksCompleteAndResumes) {
     Program program(words(out), folder.path(), null, null);
     // Spread over the run, with a seed of its own: 20 moments, one in each twentieth.
     const double moment = (static_cast<double>(round) + sample::uniform(11, round)) / 20.0;
-    std::this_thread::sleep_for(std::chrono::microseconds(static_cast<long>(moment * static_cast<double>(duration.count()))));
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(static_cast<long>(moment * static_cast<double>(duration.count()))));
     ::kill(program.pid(), SIGKILL);
     program.ended(finished, true);
     if (finished.signal == SIGKILL) {

@@ -21,10 +21,11 @@ std::vector<std::vector<TensorData>> sample_shards() {
   std::vector<TensorData> first = {sample::tensor("model.embed_tokens.weight", DType::BF16, {50, 40}, 1),
                                    sample::tensor("layers.0.q.weight", DType::BF16, {96, 200}, 2),
                                    sample::tensor("layers.0.norm.weight", DType::BF16, {200}, 3)};
-  std::vector<TensorData> second = {sample::tensor("layers.1.conv.weight", DType::F32, {33, 5, 3, 3}, 4),
-                                    sample::tensor("layers.1.q.weight", DType::F16, {700, 300}, 5),
-                                    {{"layers.1.ids", DType::I64, {2, 2}}, std::vector<std::byte>(32, std::byte{1})},
-                                    {{"layers.1.none.weight", DType::F32, {0, 4}}, {}}};
+  std::vector<TensorData> second = {
+      sample::tensor("layers.1.conv.weight", DType::F32, {33, 5, 3, 3}, 4),
+      sample::tensor("layers.1.q.weight", DType::F16, {700, 300}, 5),
+      {{"layers.1.ids", DType::I64, {2, 2}}, std::vector<std::byte>(32, std::byte{1})},
+      {{"layers.1.none.weight", DType::F32, {0, 4}}, {}}};
   std::vector<TensorData> third = {sample::tensor("lm_head.weight", DType::F32, {10, 33}, 6),
                                    sample::tensor("layers.2.q.weight", DType::F32, {128, 2048}, 7)};
   return {first, second, third};
@@ -140,7 +141,8 @@ TEST_F(QuantizeCheckpoint, ADryRunGivesTheResultAndWritesNothing) {
     EXPECT_EQ(dry.tensors[t].packed_bytes, real.tensors[t].packed_bytes);
   }
   const QuantizePlan plan = plan_quantization(Checkpoint::open(source()), options);
-  for (std::size_t t = 0; t < dry.tensors.size(); ++t) EXPECT_EQ(plan.tensors[t].bytes, real.tensors[t].packed_bytes);
+  for (std::size_t t = 0; t < dry.tensors.size(); ++t)
+    EXPECT_EQ(plan.tensors[t].bytes, real.tensors[t].packed_bytes);
 }
 
 TEST_F(QuantizeCheckpoint, AStoppedRunGoesOnWhereItWas) {
@@ -188,14 +190,15 @@ TEST_F(QuantizeCheckpoint, ASingleFileNeedsNoFolder) {
 TEST_F(QuantizeCheckpoint, NonfiniteWeightsAreNamedAndCountedUnlessKept) {
   std::vector<float> values(3 * 70000, 1.0f);
   for (const std::size_t at : {5u, 66000u, 209999u}) values[at] = std::numeric_limits<float>::quiet_NaN();
-  sample::write_shard(folder_ / "nan.safetensors",
-                      {{{"bad.weight", DType::F32, {3, 70000}}, sample::weights_of(DType::F32, values).bytes}});
+  sample::write_shard(folder_ / "nan.safetensors", {{{"bad.weight", DType::F32, {3, 70000}},
+                                                     sample::weights_of(DType::F32, values).bytes}});
   const Checkpoint input = Checkpoint::open(folder_ / "nan.safetensors");
   for (const char* encoding : {"", "E2M1/32/e8m0", "E2M1/row", "E2M1/tensor"})
-    expect_error<InputError>([&] { quantize_checkpoint(input, output("nan"), with(encoding)); },
-                             (folder_ / "nan.safetensors").string() +
-                                 ": tensor 'bad.weight': has 3 NaN or infinite values; expected finite weights (a tensor "
-                                 "that is kept may have them)");
+    expect_error<InputError>(
+        [&] { quantize_checkpoint(input, output("nan"), with(encoding)); },
+        (folder_ / "nan.safetensors").string() +
+            ": tensor 'bad.weight': has 3 NaN or infinite values; expected finite weights (a tensor "
+            "that is kept may have them)");
   EXPECT_FALSE(std::filesystem::exists(output("nan")));
   QuantizeOptions kept = with("");
   kept.rules = {Rule::parse("keep bad")};
@@ -213,8 +216,9 @@ TEST_F(QuantizeCheckpoint, RefusesNamesThatItWouldWriteTwice) {
 
 TEST_F(QuantizeCheckpoint, RefusesAPackedCheckpoint) {
   quantize("out", with(""));
-  expect_error<InputError>([&] { quantize_checkpoint(Checkpoint::open(output("out")), output("again"), with("")); },
-                           output("out").string() + ": is packed already; afp dequantize makes it plain again");
+  expect_error<InputError>(
+      [&] { quantize_checkpoint(Checkpoint::open(output("out")), output("again"), with("")); },
+      output("out").string() + ": is packed already; afp dequantize makes it plain again");
 }
 
 TEST_F(QuantizeCheckpoint, RefusesATooSmallMemoryBudget) {

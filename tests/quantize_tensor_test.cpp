@@ -46,8 +46,9 @@ TEST_P(QuantizeTensor, ReportsTheErrorOfWhatItDecodesTo) {
 
 INSTANTIATE_TEST_SUITE_P(All, QuantizeTensor,
                          testing::Combine(testing::Values("E2M1/tensor", "E4M3/tensor", "E2M1/tensor/ue4m3",
-                                                          "E1M2+E2M1/tensor/ue4m3", "E3M2/row", "E1M2+E2M1/row/ue4m3",
-                                                          "E1M2+E2M1/16", "E2M3/32/e8m0", "E1M0/64", "E1M6+E2M5/128"),
+                                                          "E1M2+E2M1/tensor/ue4m3", "E3M2/row",
+                                                          "E1M2+E2M1/row/ue4m3", "E1M2+E2M1/16",
+                                                          "E2M3/32/e8m0", "E1M0/64", "E1M6+E2M5/128"),
                                           testing::Values(DType::BF16, DType::F16, DType::F32)));
 
 // The scale of a tensor block of F32 weights under ue4m3 is found by scoring, that of BF16 weights from their
@@ -57,7 +58,8 @@ TEST(QuantizeTensorTest, BothWaysToTheScaleOfATensorBlockAgree) {
   const Shape shape{300, 401};
   const sample::Weights half = sample::make(DType::BF16, sample::Family::gaussian, element_count(shape), 3);
   const sample::Weights wide = sample::weights_of(DType::F32, half.values);
-  for (const char* encoding : {"E2M1/tensor/ue4m3", "E1M2+E2M1/tensor/ue4m3", "E2M1/tensor/e8m0", "E1M0/tensor/ue4m3"}) {
+  for (const char* encoding :
+       {"E2M1/tensor/ue4m3", "E1M2+E2M1/tensor/ue4m3", "E2M1/tensor/e8m0", "E1M0/tensor/ue4m3"}) {
     const PackedTensor a = quantize_with(*backend, half, shape, {encoding});
     const PackedTensor b = quantize_with(*backend, wide, shape, {encoding});
     EXPECT_EQ(a.scales, b.scales) << encoding;
@@ -68,7 +70,8 @@ TEST(QuantizeTensorTest, BothWaysToTheScaleOfATensorBlockAgree) {
 TEST(QuantizeTensorTest, ChoosesTheCandidateOfLeastError) {
   const auto backend = make_cpu_backend(1);
   const Shape shape{64, 96};
-  const sample::Weights weights = sample::make(DType::F32, sample::Family::heavy_tails, element_count(shape), 5);
+  const sample::Weights weights =
+      sample::make(DType::F32, sample::Family::heavy_tails, element_count(shape), 5);
   for (const char* block : {"tensor/e8m0", "row/e8m0", "32/e8m0"}) {
     double least = std::numeric_limits<double>::infinity();
     std::string best;
@@ -112,24 +115,32 @@ TEST(QuantizeTensorTest, RefusesNonfiniteWeightsWithTheirNumber) {
   values[4000] = -std::numeric_limits<float>::infinity();
   const sample::Weights weights = sample::weights_of(DType::F32, values);
   for (const char* encoding : {"E2M1/16", "E2M1/32/e8m0", "E2M1/row", "E2M1/tensor", "E2M1/tensor/ue4m3"})
-    expect_error<InputError>([&] { quantize_with(*backend, weights, {64, 64}, {encoding}); },
-                             "tensor 'w': has 2 NaN or infinite values; expected finite weights (a tensor that is kept "
-                             "may have them)");
-  expect_error<InputError>([&] { quantize_with(*backend, weights, {64, 64}, {"E2M1/row", "E1M2/row"}); },
-                           "tensor 'w': has 2 NaN or infinite values; expected finite weights (a tensor that is kept "
-                           "may have them)");
+    expect_error<InputError>(
+        [&] {
+          quantize_with(*backend, weights, {64, 64}, {encoding});
+        },
+        "tensor 'w': has 2 NaN or infinite values; expected finite weights (a tensor that is kept "
+        "may have them)");
+  expect_error<InputError>(
+      [&] {
+        quantize_with(*backend, weights, {64, 64}, {"E2M1/row", "E1M2/row"});
+      },
+      "tensor 'w': has 2 NaN or infinite values; expected finite weights (a tensor that is kept "
+      "may have them)");
 }
 
 TEST(QuantizeTensorTest, TakesEmptyTensorsAndZeros) {
   const auto backend = make_cpu_backend(1);
   for (const char* encoding : {"E2M1/16", "E2M1/row", "E2M1/tensor", "E2M1/tensor/ue4m3"}) {
     for (const Shape& shape : {Shape{0, 16}, Shape{16, 0}, Shape{0}}) {
-      const PackedTensor packed = quantize_tensor(*backend, {"w", DType::F32, shape}, {}, {{parse_encoding(encoding)}});
+      const PackedTensor packed =
+          quantize_tensor(*backend, {"w", DType::F32, shape}, {}, {{parse_encoding(encoding)}});
       EXPECT_TRUE(packed.codes.empty());
       EXPECT_TRUE(dequantize_tensor(*backend, packed, DType::F32).empty());
     }
     const std::vector<std::byte> zeros(4 * 5 * 7);
-    const PackedTensor packed = quantize_tensor(*backend, {"w", DType::F32, {5, 7}}, zeros, {{parse_encoding(encoding)}});
+    const PackedTensor packed =
+        quantize_tensor(*backend, {"w", DType::F32, {5, 7}}, zeros, {{parse_encoding(encoding)}});
     EXPECT_EQ(packed.squared_error, 0.0);
     for (const std::uint8_t byte : packed.scales) EXPECT_EQ(byte, 0);
     EXPECT_EQ(dequantize_tensor(*backend, packed, DType::F32), zeros);
@@ -140,12 +151,21 @@ TEST(QuantizeTensorTest, RefusesWhatDoesNotFit) {
   const auto backend = make_cpu_backend(1);
   const std::vector<std::byte> bytes(12);
   const Encoding a = parse_encoding("E2M1/16"), b = parse_encoding("E2M1/32"), c = parse_encoding("E2M2/16");
-  expect_error<InputError>([&] { quantize_tensor(*backend, {"w", DType::F32, {2, 2}}, bytes, {{a}}); },
-                           "tensor 'w': its data has 12 bytes; expected 16 for F32 [2, 2]");
-  expect_error<InputError>([&] { quantize_tensor(*backend, {"w", DType::I32, {3}}, bytes, {{a}}); },
-                           "tensor 'w': its dtype is I32; expected BF16, F16, F32 or F64");
-  expect_error<UsageError>([&] { quantize_tensor(*backend, {"w", DType::F32, {3}}, bytes, {}); },
-                           "no Encoding was given for tensor 'w'");
+  expect_error<InputError>(
+      [&] {
+        quantize_tensor(*backend, {"w", DType::F32, {2, 2}}, bytes, {{a}});
+      },
+      "tensor 'w': its data has 12 bytes; expected 16 for F32 [2, 2]");
+  expect_error<InputError>(
+      [&] {
+        quantize_tensor(*backend, {"w", DType::I32, {3}}, bytes, {{a}});
+      },
+      "tensor 'w': its dtype is I32; expected BF16, F16, F32 or F64");
+  expect_error<UsageError>(
+      [&] {
+        quantize_tensor(*backend, {"w", DType::F32, {3}}, bytes, {});
+      },
+      "no Encoding was given for tensor 'w'");
   for (const Encoding& other : {b, c})
     EXPECT_THROW(quantize_tensor(*backend, {"w", DType::F32, {3}}, bytes, std::vector{a, other}), UsageError);
   PackedTensor packed = quantize_tensor(*backend, {"w", DType::F32, {3}}, bytes, {{a}});

@@ -172,7 +172,8 @@ class ScaleSearch {
   // Below 2 s0; and among the smallest ue4m3 scales, which are multiples of one step, below 16 steps: an odd
   // multiple has no half.
   bool in_scan(const Scale& scale, Real smallest) const {
-    if (encoding_.scale == ScaleKind::ue4m3 && (scale.byte & 0x7F) < 16 && smallest < scales_[7].value) return true;
+    if (encoding_.scale == ScaleKind::ue4m3 && (scale.byte & 0x7F) < 16 && smallest < scales_[7].value)
+      return true;
     return scale.value < 2 * smallest;
   }
 

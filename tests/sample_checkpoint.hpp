@@ -31,7 +31,8 @@ inline void write_shard(const std::filesystem::path& path, const std::vector<Ten
 }
 
 // model-0000i-of-0000N.safetensors, the index, and a config.json.
-inline void write_sharded(const std::filesystem::path& folder, const std::vector<std::vector<TensorData>>& shards) {
+inline void write_sharded(const std::filesystem::path& folder,
+                          const std::vector<std::vector<TensorData>>& shards) {
   std::filesystem::create_directories(folder);
   WeightMap map;
   std::uint64_t total = 0;

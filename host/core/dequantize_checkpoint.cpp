@@ -17,10 +17,10 @@
 #include "host/checkpoint/output_folder.hpp"
 #include "host/checkpoint/shard_index.hpp"
 #include "host/checkpoint/shard_writer.hpp"
+#include "host/core/memory_shares.hpp"
 #include "host/core/packed_reader.hpp"
 #include "host/core/piece_pipeline.hpp"
 #include "host/core/progress_meter.hpp"
-#include "host/core/memory_shares.hpp"
 
 namespace afp {
 namespace {

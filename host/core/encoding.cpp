@@ -9,7 +9,9 @@
 namespace afp {
 namespace {
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
 
 // The digit after `letter` at text[at], or -1.
 int digit_after(std::string_view text, std::size_t at, char letter) {
@@ -24,12 +26,14 @@ Format parse_format(std::string_view text) {
   const int exponent_bits = digit_after(text, 0, 'E');
   const int mantissa_bits = digit_after(text, 2, 'M');
   if (text.size() != 4 || exponent_bits < 0 || mantissa_bits < 0)
-    throw UsageError("not a Format: " + quoted(text) + "; expected E<exponent bits>M<mantissa bits>, as E2M1");
+    throw UsageError("not a Format: " + quoted(text) +
+                     "; expected E<exponent bits>M<mantissa bits>, as E2M1");
   Format format{static_cast<std::uint8_t>(exponent_bits), static_cast<std::uint8_t>(mantissa_bits)};
   if (exponent_bits == 0 && mantissa_bits > 0)  // a uniform grid under its other name
     format = Format{1, static_cast<std::uint8_t>(mantissa_bits - 1)};
   if (!format.valid())
-    throw UsageError("Format " + std::string(text) + " has " + std::to_string(1 + exponent_bits + mantissa_bits) +
+    throw UsageError("Format " + std::string(text) + " has " +
+                     std::to_string(1 + exponent_bits + mantissa_bits) +
                      " bits with its sign; expected 2 to 8, at least one of them exponent");
   return format;
 }
@@ -61,14 +65,19 @@ ScaleKind parse_scale(std::string_view text) {
 
 std::string to_string(Block block) {
   switch (block.kind) {
-    case BlockKind::tensor: return "tensor";
-    case BlockKind::row: return "row";
-    case BlockKind::small: break;
+    case BlockKind::tensor:
+      return "tensor";
+    case BlockKind::row:
+      return "row";
+    case BlockKind::small:
+      break;
   }
   return std::to_string(block.size);
 }
 
-std::string_view to_string(ScaleKind scale) { return scale == ScaleKind::e8m0 ? "e8m0" : "ue4m3"; }
+std::string_view to_string(ScaleKind scale) {
+  return scale == ScaleKind::e8m0 ? "e8m0" : "ue4m3";
+}
 
 Encoding parse_encoding(std::string_view text) {
   std::array<std::string_view, 3> parts;
@@ -81,21 +90,25 @@ Encoding parse_encoding(std::string_view text) {
     if (slash == std::string_view::npos) break;
     rest.remove_prefix(slash + 1);
   }
-  if (count < 2) throw UsageError("not an Encoding: " + quoted(text) + "; expected FORMAT[+FORMAT]/BLOCK[/SCALE]");
+  if (count < 2)
+    throw UsageError("not an Encoding: " + quoted(text) + "; expected FORMAT[+FORMAT]/BLOCK[/SCALE]");
 
   Encoding encoding;
   const std::size_t plus = parts[0].find('+');
   encoding.format = parse_format(parts[0].substr(0, plus));
   if (plus != std::string_view::npos) encoding.alternative = parse_format(parts[0].substr(plus + 1));
   encoding.block = parse_block(parts[1]);
-  encoding.scale = count == 3 ? parse_scale(parts[2])
-                              : encoding.alternative ? ScaleKind::ue4m3 : default_scale(encoding.block);
+  encoding.scale = count == 3             ? parse_scale(parts[2])
+                   : encoding.alternative ? ScaleKind::ue4m3
+                                          : default_scale(encoding.block);
   if (encoding.alternative) {
     if (encoding.scale != ScaleKind::ue4m3)
-      throw UsageError("Encoding " + quoted(text) + ": two Formats need the scale ue4m3, whose top bit chooses");
+      throw UsageError("Encoding " + quoted(text) +
+                       ": two Formats need the scale ue4m3, whose top bit chooses");
     if (encoding.alternative->bits() != encoding.format.bits())
-      throw UsageError("Encoding " + quoted(text) + ": its Formats have " + std::to_string(encoding.format.bits()) +
-                       " and " + std::to_string(encoding.alternative->bits()) + " bits; expected equal");
+      throw UsageError("Encoding " + quoted(text) + ": its Formats have " +
+                       std::to_string(encoding.format.bits()) + " and " +
+                       std::to_string(encoding.alternative->bits()) + " bits; expected equal");
     if (*encoding.alternative == encoding.format)
       throw UsageError("Encoding " + quoted(text) + " names the same Format twice");
   }

@@ -15,7 +15,9 @@ constexpr int kFirstWindowE8m0 = 3;
 constexpr int kFirstWindowUe4m3 = 12;
 constexpr int kNextWindow = 4;
 
-bool is_e8m0(const TensorCodec& codec) { return codec.encoding.scale == ScaleKind::e8m0; }
+bool is_e8m0(const TensorCodec& codec) {
+  return codec.encoding.scale == ScaleKind::e8m0;
+}
 
 float block_scale(const TensorCodec& codec, std::uint8_t byte) {
   return is_e8m0(codec) ? e8m0_value(byte) : ue4m3_value(byte & 0x7Fu) * codec.tensor_scale;
@@ -25,7 +27,8 @@ float block_scale(const TensorCodec& codec, std::uint8_t byte) {
 
 LongBlock::LongBlock(const TensorCodec& codec, float absmax_) : absmax(absmax_) {
   // Largest magnitude in [1, 2), unless the smallest scale is far above it.
-  const int lowest_scale = is_e8m0(codec) ? -kE8m0Bias : static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127 - 9;
+  const int lowest_scale =
+      is_e8m0(codec) ? -kE8m0Bias : static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127 - 9;
   const int own = static_cast<int>(float_bits(absmax) >> 23) - 127;
   exponent = std::min(std::max({own, -126, lowest_scale - 48}), 126);
 }
@@ -34,7 +37,8 @@ float LongBlock::normalized_scale(const TensorCodec& codec, std::uint8_t byte) c
   return static_cast<float>(std::ldexp(static_cast<double>(block_scale(codec, byte)), -exponent));
 }
 
-LongBlockScan::LongBlockScan(const TensorCodec& codec, const LongBlock& block) : codec_(codec), block_(block) {
+LongBlockScan::LongBlockScan(const TensorCodec& codec, const LongBlock& block)
+    : codec_(codec), block_(block) {
   if (block.absmax == 0.0f) {
     format_ = codec.encoding.format_count();  // over before it began: byte 0
     best_ = 0.0;
@@ -57,7 +61,9 @@ void LongBlockScan::start_format() {
   format_best_ = std::numeric_limits<double>::infinity();
 }
 
-bool LongBlockScan::format_is_done() const { return next_byte_ < lowest_byte_ || clipped_ > format_best_; }
+bool LongBlockScan::format_is_done() const {
+  return next_byte_ < lowest_byte_ || clipped_ > format_best_;
+}
 
 std::vector<std::uint8_t> LongBlockScan::next() {
   std::vector<std::uint8_t> bytes;
@@ -76,7 +82,8 @@ std::vector<std::uint8_t> LongBlockScan::next() {
 void LongBlockScan::take(std::span<const std::uint8_t> bytes, std::span<const ScaleScore> totals) {
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (clipped_ > format_best_) return;  // the rest of the window is beyond the scan's end
-    const bool larger = totals[i].error == best_ && block_scale(codec_, bytes[i]) > block_scale(codec_, best_byte_);
+    const bool larger =
+        totals[i].error == best_ && block_scale(codec_, bytes[i]) > block_scale(codec_, best_byte_);
     if (totals[i].error < best_ || larger) {
       best_ = totals[i].error;
       best_byte_ = bytes[i];
@@ -86,6 +93,8 @@ void LongBlockScan::take(std::span<const std::uint8_t> bytes, std::span<const Sc
   }
 }
 
-double LongBlockScan::best_error() const { return std::ldexp(best_, 2 * block_.exponent); }
+double LongBlockScan::best_error() const {
+  return std::ldexp(best_, 2 * block_.exponent);
+}
 
 }  // namespace afp

@@ -29,11 +29,11 @@ class LongBlockScan {
 
   const TensorCodec& codec_;
   const LongBlock& block_;
-  int format_ = 0;          // 0 or 1
-  int next_byte_ = 0;       // bits 0..6 for ue4m3, the whole byte for e8m0
+  int format_ = 0;     // 0 or 1
+  int next_byte_ = 0;  // bits 0..6 for ue4m3, the whole byte for e8m0
   int lowest_byte_ = 0;
   bool window_started_ = false;
-  double clipped_ = 0.0;    // of the smallest scale scored so far, under this Format
+  double clipped_ = 0.0;  // of the smallest scale scored so far, under this Format
   double format_best_ = std::numeric_limits<double>::infinity();
   double best_ = std::numeric_limits<double>::infinity();
   std::uint8_t best_byte_ = 0;

@@ -15,8 +15,8 @@ struct MemoryShares {
   MemoryShares(std::uint64_t budget, int threads) {
     constexpr std::uint64_t kSmallest = 64 << 20;
     if (budget < kSmallest)
-      throw UsageError("a memory budget of " + std::to_string(budget) + " bytes is too small; expected at least " +
-                       std::to_string(kSmallest));
+      throw UsageError("a memory budget of " + std::to_string(budget) +
+                       " bytes is too small; expected at least " + std::to_string(kSmallest));
     pieces = static_cast<std::size_t>(threads) + 2;
     piece_bytes = std::clamp<std::uint64_t>(budget / 16 / pieces, 256 << 10, 1 << 20);
     resident_bytes = budget / 4;

@@ -30,11 +30,13 @@ struct LaneSum {
 
 // Sum of (base + r * step - value)^2 over `count` weights with the given sums of r and r^2: their
 // mean's distance and their spread, neither of which cancels.
-double key_error(double base, double step, std::uint64_t count, std::uint64_t sum_r, std::uint64_t sum_r2, double value) {
+double key_error(double base, double step, std::uint64_t count, std::uint64_t sum_r, std::uint64_t sum_r2,
+                 double value) {
   if (count == 0) return 0.0;
   const double n = static_cast<double>(count);
   const double distance = base + step * (static_cast<double>(sum_r) / n) - value;
-  const Wide spread = static_cast<Wide>(sum_r2) * count - static_cast<Wide>(sum_r) * sum_r;  // n^2 times the variance
+  const Wide spread =
+      static_cast<Wide>(sum_r2) * count - static_cast<Wide>(sum_r) * sum_r;  // n^2 times the variance
   return n * distance * distance + step * step * (static_cast<double>(spread) / n);
 }
 
@@ -61,7 +63,8 @@ ErrorSums error_sums(const Statistics& statistics, Format format, float scale) {
     if (key.count > key.count_base) {
       // Any weight strictly inside the key rounds like all others there.
       const float inside = bits_float(float_bits(key.base) + 1);
-      error += key_error(key.base, key.step, key.count - key.count_base, key.sum_r, key.sum_r2, rounded(inside));
+      error +=
+          key_error(key.base, key.step, key.count - key.count_base, key.sum_r, key.sum_r2, rounded(inside));
     }
     total.lanes[i % kSumLanes] += error;
     if (key.base >= limit) clipped.lanes[i % kSumLanes] += error;

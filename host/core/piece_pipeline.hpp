@@ -22,7 +22,9 @@ class StageClock {
   void time(const Body& body) {
     const auto begin = std::chrono::steady_clock::now();
     body();
-    nanoseconds_ += std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count();
+    nanoseconds_ +=
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin)
+            .count();
   }
   double seconds() const { return static_cast<double>(nanoseconds_.load()) * 1e-9; }
 
@@ -34,8 +36,8 @@ class StageClock {
 // most `tokens` of them, each with a Buffer of its own, under way. The first exception of any stage
 // ends the run and is thrown here; so is Interrupted, between two pieces, once *stop is true.
 template <class Buffer, class Read, class Compute, class Write>
-void run_pieces(std::size_t count, std::vector<Buffer>& buffers, const std::atomic<bool>* stop, const Read& read,
-                const Compute& compute, const Write& write) {
+void run_pieces(std::size_t count, std::vector<Buffer>& buffers, const std::atomic<bool>* stop,
+                const Read& read, const Compute& compute, const Write& write) {
   struct Token {
     std::size_t job;
     Buffer* buffer;
@@ -58,9 +60,10 @@ void run_pieces(std::size_t count, std::vector<Buffer>& buffers, const std::atom
     return token;
   };
   const auto sink = [&](Token token) { write(token.job, *token.buffer); };
-  tbb::parallel_pipeline(buffers.size(), tbb::make_filter<void, Token>(tbb::filter_mode::serial_in_order, source) &
-                                             tbb::make_filter<Token, Token>(tbb::filter_mode::parallel, work) &
-                                             tbb::make_filter<Token, void>(tbb::filter_mode::serial_in_order, sink));
+  tbb::parallel_pipeline(buffers.size(),
+                         tbb::make_filter<void, Token>(tbb::filter_mode::serial_in_order, source) &
+                             tbb::make_filter<Token, Token>(tbb::filter_mode::parallel, work) &
+                             tbb::make_filter<Token, void>(tbb::filter_mode::serial_in_order, sink));
 }
 
 }  // namespace afp

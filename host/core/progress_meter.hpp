@@ -12,7 +12,9 @@ namespace afp {
 // Not thread-safe: used by the one stage that reads.
 class ProgressMeter {
  public:
-  ProgressMeter(const ProgressCallback& callback, std::uint64_t total) : callback_(callback) { progress_.bytes_total = total; }
+  ProgressMeter(const ProgressCallback& callback, std::uint64_t total) : callback_(callback) {
+    progress_.bytes_total = total;
+  }
 
   void add(std::uint64_t bytes, const std::string& tensor) {
     progress_.bytes_done += bytes;

@@ -32,9 +32,12 @@ double decibel(double signal, double error) {
   return 10.0 * std::log10(signal / error);
 }
 
-int thread_count(const RunOptions& run) { return run.threads > 0 ? run.threads : tbb::info::default_concurrency(); }
+int thread_count(const RunOptions& run) {
+  return run.threads > 0 ? run.threads : tbb::info::default_concurrency();
+}
 
-std::vector<ShardQuantizer::Item> items_of(const Checkpoint& input, const CheckpointShard& shard, const QuantizePlan& plan) {
+std::vector<ShardQuantizer::Item> items_of(const Checkpoint& input, const CheckpointShard& shard,
+                                           const QuantizePlan& plan) {
   std::vector<ShardQuantizer::Item> items;
   for (const std::size_t t : shard.tensors)
     items.push_back({&input.tensors()[t], &plan.tensors[t].candidates, &plan.tensors[t].kept});
@@ -47,10 +50,11 @@ void check_names(const Checkpoint& input, const QuantizePlan& plan) {
   for (const CheckpointTensor& tensor : input.tensors()) taken.insert(tensor.name);
   for (std::size_t t = 0; t < plan.tensors.size(); ++t) {
     if (plan.tensors[t].candidates.empty()) continue;
-    for (const std::string& name : {scales_name(input.tensors()[t].name), tensor_scale_name(input.tensors()[t].name)}) {
+    for (const std::string& name :
+         {scales_name(input.tensors()[t].name), tensor_scale_name(input.tensors()[t].name)}) {
       if (taken.contains(name))
-        throw InputError("quantizing it adds a tensor '" + name + "', which exists already", input.path().string(),
-                         input.tensors()[t].name);
+        throw InputError("quantizing it adds a tensor '" + name + "', which exists already",
+                         input.path().string(), input.tensors()[t].name);
     }
   }
 }
@@ -77,7 +81,8 @@ TensorResult result_of(const ManifestEntry& entry) {
   result.encoding = entry.encoding;
   result.kept = entry.kept;
   result.source_bytes = entry.source.bytes();
-  result.packed_bytes = entry.encoding ? packed_size(*entry.encoding, entry.source.shape) : result.source_bytes;
+  result.packed_bytes =
+      entry.encoding ? packed_size(*entry.encoding, entry.source.shape) : result.source_bytes;
   result.squared_error = entry.squared_error;
   result.signal = entry.signal;
   return result;
@@ -102,7 +107,8 @@ class CheckpointQuantizer {
   QuantizeResult run(const std::filesystem::path& output) {
     const auto begin = std::chrono::steady_clock::now();
     std::optional<OutputFolder> folder;
-    if (!options_.dry_run) folder.emplace(output, input_, job_text(input_, plan_, options_.effort), options_.force);
+    if (!options_.dry_run)
+      folder.emplace(output, input_, job_text(input_, plan_, options_.effort), options_.force);
 
     Manifest manifest;
     manifest.effort = options_.effort == Effort::exact ? "exact" : "fast";
@@ -191,7 +197,8 @@ class CheckpointQuantizer {
       }
       folder.write(kManifestFile, to_json(manifest));
       const std::string text = read_text_file(config, kMaxConfigBytes);
-      folder.commit(kConfigFile, set_top_level_key(text, "quantization_config", quantization_config(manifest), config.string()));
+      folder.commit(kConfigFile, set_top_level_key(text, "quantization_config", quantization_config(manifest),
+                                                   config.string()));
     });
   }
 
@@ -213,7 +220,9 @@ double TensorResult::bpw() const {
   const std::uint64_t weights = source.elements();
   return weights == 0 ? 0.0 : 8.0 * static_cast<double>(packed_bytes) / static_cast<double>(weights);
 }
-double TensorResult::sqnr_db() const { return decibel(signal, squared_error); }
+double TensorResult::sqnr_db() const {
+  return decibel(signal, squared_error);
+}
 
 std::uint64_t QuantizeResult::source_bytes() const {
   std::uint64_t bytes = 0;
@@ -262,11 +271,13 @@ QuantizePlan plan_quantization(const Checkpoint& input, const QuantizeOptions& o
   }
   check_names(input, plan);
   const std::uint64_t in_pieces = 2 * shares.pieces * shares.piece_bytes;
-  plan.peak_memory = kBaseMemory + in_pieces + std::min(shares.resident_bytes, 2 * [&] {
-    std::uint64_t bytes = 0;
-    for (const TensorInfo& info : infos) bytes += info.bytes();
-    return bytes;
-  }());
+  plan.peak_memory = kBaseMemory + in_pieces +
+                     std::min(
+                         shares.resident_bytes, 2 * [&] {
+                           std::uint64_t bytes = 0;
+                           for (const TensorInfo& info : infos) bytes += info.bytes();
+                           return bytes;
+                         }());
   return plan;
 }
 

@@ -3,17 +3,19 @@
 
 #include "afp/error.hpp"
 #include "afp/quantize.hpp"
-#include "host/core/tensor_encoder.hpp"
 #include "host/core/narrow.hpp"
+#include "host/core/tensor_encoder.hpp"
 
 namespace afp {
 
-PackedTensor quantize_tensor(const Backend& backend, const TensorInfo& info, std::span<const std::byte> weights,
-                             std::span<const Encoding> candidates, Effort effort) {
+PackedTensor quantize_tensor(const Backend& backend, const TensorInfo& info,
+                             std::span<const std::byte> weights, std::span<const Encoding> candidates,
+                             Effort effort) {
   if (candidates.empty()) throw UsageError("no Encoding was given for tensor '" + info.name + "'");
   if (weights.size() != info.bytes())
-    throw InputError("its data has " + std::to_string(weights.size()) + " bytes; expected " + std::to_string(info.bytes()) +
-                         " for " + std::string(dtype_name(info.dtype)) + " " + to_string(info.shape),
+    throw InputError("its data has " + std::to_string(weights.size()) + " bytes; expected " +
+                         std::to_string(info.bytes()) + " for " + std::string(dtype_name(info.dtype)) + " " +
+                         to_string(info.shape),
                      "", info.name);
   TensorEncoder encoder(backend, info, {candidates.begin(), candidates.end()}, effort);
   std::vector<std::byte> narrowed;
@@ -50,11 +52,12 @@ std::vector<std::byte> dequantize_tensor(const Backend& backend, const PackedTen
   const BlockGrid grid = packed.grid();
   if (packed.codes.size() != grid.code_bytes() || packed.scales.size() != grid.scale_count())
     throw InputError("its codes and scales have " + std::to_string(packed.codes.size()) + " and " +
-                         std::to_string(packed.scales.size()) + " bytes; expected " + std::to_string(grid.code_bytes()) +
-                         " and " + std::to_string(grid.scale_count()),
+                         std::to_string(packed.scales.size()) + " bytes; expected " +
+                         std::to_string(grid.code_bytes()) + " and " + std::to_string(grid.scale_count()),
                      "", packed.source.name);
   std::vector<std::byte> weights(byte_size(dtype, packed.source.shape));
-  backend.dequantize(grid, {0, grid.cells()}, {packed.encoding, packed.tensor_scale}, packed.scales, packed.codes, dtype, weights);
+  backend.dequantize(grid, {0, grid.cells()}, {packed.encoding, packed.tensor_scale}, packed.scales,
+                     packed.codes, dtype, weights);
   return weights;
 }
 

@@ -12,7 +12,9 @@
 namespace afp {
 namespace {
 
-std::size_t width_of(DType dtype) { return static_cast<std::size_t>(dtype_bits(dtype)) / 8; }
+std::size_t width_of(DType dtype) {
+  return static_cast<std::size_t>(dtype_bits(dtype)) / 8;
+}
 
 }  // namespace
 
@@ -22,8 +24,8 @@ struct ShardQuantizer::Work {
   std::size_t index = 0;                   // of the item
   std::unique_ptr<TensorEncoder> encoder;  // null: kept
   std::uint64_t bytes = 0;
-  std::span<std::byte> data;               // where its bytes stay between passes; empty: they do not
-  std::uint64_t loaded = 0;                // bytes read (and digested) so far, from the start
+  std::span<std::byte> data;  // where its bytes stay between passes; empty: they do not
+  std::uint64_t loaded = 0;   // bytes read (and digested) so far, from the start
   Digest128 digest, codes_digest;
   ManifestEntry entry;
   std::size_t kept_out = 0, codes_out = 0, scales_out = 0, tensor_scale_out = 0;  // in the output shard
@@ -44,9 +46,16 @@ struct ShardQuantizer::Buffer {
   std::vector<std::uint8_t> codes;
 };
 
-ShardQuantizer::ShardQuantizer(const Checkpoint& input, const Backend& backend, Effort effort, const MemoryShares& shares,
-                               const RunOptions& run, ProgressMeter& meter, StageClocks& clocks)
-    : input_(input), backend_(backend), effort_(effort), shares_(shares), options_(run), meter_(meter), clocks_(clocks) {}
+ShardQuantizer::ShardQuantizer(const Checkpoint& input, const Backend& backend, Effort effort,
+                               const MemoryShares& shares, const RunOptions& run, ProgressMeter& meter,
+                               StageClocks& clocks)
+    : input_(input),
+      backend_(backend),
+      effort_(effort),
+      shares_(shares),
+      options_(run),
+      meter_(meter),
+      clocks_(clocks) {}
 
 ShardQuantizer::~ShardQuantizer() = default;
 
@@ -63,11 +72,14 @@ std::vector<ShardQuantizer::OutputTensor> ShardQuantizer::output_tensors(const s
     const std::string& name = item.source->name;
     out.push_back({{name, DType::U8, codes_shape(grid)}, i, Part::codes});
     out.push_back({{scales_name(name), DType::U8, scales_shape(grid)}, i, Part::scales});
-    if (encoding.scale == ScaleKind::ue4m3) out.push_back({{tensor_scale_name(name), DType::F32, {}}, i, Part::tensor_scale});
+    if (encoding.scale == ScaleKind::ue4m3)
+      out.push_back({{tensor_scale_name(name), DType::F32, {}}, i, Part::tensor_scale});
   }
   // Wide elements first keeps every tensor aligned; scales, whose sizes are odd, come after the codes.
   std::stable_sort(out.begin(), out.end(), [](const OutputTensor& a, const OutputTensor& b) {
-    const auto rank = [](const OutputTensor& t) { return std::pair(-dtype_bits(t.info.dtype), t.part == Part::scales); };
+    const auto rank = [](const OutputTensor& t) {
+      return std::pair(-dtype_bits(t.info.dtype), t.part == Part::scales);
+    };
     return rank(a) < rank(b);
   });
   return out;
@@ -84,10 +96,18 @@ std::vector<ManifestEntry> ShardQuantizer::run(const std::vector<Item>& items, S
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     Work& work = works[outputs[o].item];
     switch (outputs[o].part) {
-      case Part::kept: work.kept_out = o; break;
-      case Part::codes: work.codes_out = o; break;
-      case Part::scales: work.scales_out = o; break;
-      case Part::tensor_scale: work.tensor_scale_out = o; break;
+      case Part::kept:
+        work.kept_out = o;
+        break;
+      case Part::codes:
+        work.codes_out = o;
+        break;
+      case Part::scales:
+        work.scales_out = o;
+        break;
+      case Part::tensor_scale:
+        work.tensor_scale_out = o;
+        break;
     }
   }
 
@@ -107,7 +127,8 @@ std::vector<ManifestEntry> ShardQuantizer::run(const std::vector<Item>& items, S
   };
   for (Work& work : works) {
     if (!work.item->candidates->empty())
-      work.encoder = std::make_unique<TensorEncoder>(backend_, *work.item->source, *work.item->candidates, effort_);
+      work.encoder =
+          std::make_unique<TensorEncoder>(backend_, *work.item->source, *work.item->candidates, effort_);
     const bool stays = work.needs_passes() && work.bytes <= shares_.resident_bytes;
     const std::uint64_t needs = (stays ? work.bytes : 0) + (work.encoder ? work.encoder->memory() : 0);
     if (held + needs > shares_.resident_bytes && !batch.empty()) flush();
@@ -129,13 +150,15 @@ void ShardQuantizer::run_batch(std::vector<Work*> batch, ShardWriter* writer) {
     std::copy_if(batch.begin(), batch.end(), std::back_inserter(found), predicate);
     return found;
   };
-  const std::vector<Work*> scanned = those([](const Work* w) { return w->encoder && w->encoder->needs_scan(); });
+  const std::vector<Work*> scanned =
+      those([](const Work* w) { return w->encoder && w->encoder->needs_scan(); });
   run_pass(Pass::scan, scanned, nullptr);
   for (Work* work : scanned) {
     work->encoder->finish_scan();
     while (work->encoder->needs_scores()) run_pass(Pass::score, {work}, nullptr);
   }
-  const std::vector<Work*> choosing = those([](const Work* w) { return w->encoder && w->encoder->needs_choice(); });
+  const std::vector<Work*> choosing =
+      those([](const Work* w) { return w->encoder && w->encoder->needs_choice(); });
   run_pass(Pass::choose, choosing, nullptr);
   for (Work* work : choosing) work->encoder->finish_choice();
   run_pass(Pass::encode, batch, writer);
@@ -158,8 +181,10 @@ void ShardQuantizer::run_pass(Pass pass, const std::vector<Work*>& works, ShardW
     const std::uint64_t strip = cells_per_strip(grid);
     const std::uint64_t strip_bytes = strip * static_cast<std::uint64_t>(grid.cell_size) * width;
     if (strip_bytes > shares_.resident_bytes)
-      throw UsageError("tensor '" + work->item->source->name + "': a row of " + std::to_string(grid.columns * width) +
-                       " bytes is a block, more than a quarter of the memory budget; give a larger budget or smaller blocks");
+      throw UsageError("tensor '" + work->item->source->name + "': a row of " +
+                       std::to_string(grid.columns * width) +
+                       " bytes is a block, more than a quarter of the memory budget; give a larger budget or "
+                       "smaller blocks");
     const std::uint64_t step = strip * std::max<std::uint64_t>(1, shares_.piece_bytes / strip_bytes);
     std::uint64_t first = 0;
     do {
@@ -212,14 +237,19 @@ void ShardQuantizer::compute(Pass pass, const Piece& piece, Buffer& buffer) {
   const BlockGrid& grid = work.encoder->grid();
   const WeightPiece weights = work.encoder->piece(piece.cells, buffer.weights);
   switch (pass) {
-    case Pass::scan: return work.encoder->scan(weights);
-    case Pass::score: return work.encoder->score(weights);
-    case Pass::choose: return work.encoder->choose(weights);
-    case Pass::encode: break;
+    case Pass::scan:
+      return work.encoder->scan(weights);
+    case Pass::score:
+      return work.encoder->score(weights);
+    case Pass::choose:
+      return work.encoder->choose(weights);
+    case Pass::encode:
+      break;
   }
   if (piece.cells.count == 0) return buffer.codes.clear();
   const std::uint64_t last = piece.cells.first + piece.cells.count;
-  buffer.codes.resize((last == grid.cells() ? grid.code_bytes() : grid.code_begin(last)) - grid.code_begin(piece.cells.first));
+  buffer.codes.resize((last == grid.cells() ? grid.code_bytes() : grid.code_begin(last)) -
+                      grid.code_begin(piece.cells.first));
   work.encoder->encode(weights, buffer.codes);
 }
 
@@ -230,7 +260,8 @@ void ShardQuantizer::write(const Piece& piece, Buffer& buffer, ShardWriter* writ
   } else {
     const std::span<const std::byte> codes = std::as_bytes(std::span(buffer.codes));
     work.codes_digest.update(codes);
-    if (writer && !codes.empty()) writer->write(work.codes_out, work.encoder->grid().code_begin(piece.cells.first), codes);
+    if (writer && !codes.empty())
+      writer->write(work.codes_out, work.encoder->grid().code_begin(piece.cells.first), codes);
   }
   if (piece.end == work.bytes) finish(work, writer);
 }

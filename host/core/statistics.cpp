@@ -11,15 +11,18 @@
 namespace afp {
 namespace {
 
-constexpr int kWideShift = 15;                            // F32 key: bits above these
+constexpr int kWideShift = 15;  // F32 key: bits above these
 constexpr std::uint32_t kWideMask = (1u << kWideShift) - 1;
 constexpr std::size_t kWideInfinity = 0x7F800000u >> kWideShift;
 
 std::size_t first_nonfinite_key(DType dtype) {
   switch (dtype) {
-    case DType::BF16: return 0x7F80;
-    case DType::F16: return 0x7C00;
-    default: return kWideInfinity;
+    case DType::BF16:
+      return 0x7F80;
+    case DType::F16:
+      return 0x7C00;
+    default:
+      return kWideInfinity;
   }
 }
 
@@ -47,9 +50,15 @@ void count_halves(const std::byte* weights, std::uint64_t count, std::uint64_t* 
 Statistics::Statistics(DType dtype) : dtype_(dtype) {
   switch (dtype) {
     case DType::BF16:
-    case DType::F16: counts_.resize(std::size_t{1} << 15); break;
-    case DType::F32: wide_.resize(std::size_t{1} << 16); break;
-    default: throw UsageError("no Statistics of " + std::string(dtype_name(dtype)) + " weights; expected BF16, F16 or F32");
+    case DType::F16:
+      counts_.resize(std::size_t{1} << 15);
+      break;
+    case DType::F32:
+      wide_.resize(std::size_t{1} << 16);
+      break;
+    default:
+      throw UsageError("no Statistics of " + std::string(dtype_name(dtype)) +
+                       " weights; expected BF16, F16 or F32");
   }
 }
 
@@ -73,8 +82,8 @@ void Statistics::add(const std::byte* weights, std::uint64_t count) {
 
 void Statistics::merge(const Statistics& other) {
   if (other.dtype_ != dtype_)
-    throw UsageError("Statistics of " + std::string(dtype_name(other.dtype_)) + " cannot be added to those of " +
-                     std::string(dtype_name(dtype_)));
+    throw UsageError("Statistics of " + std::string(dtype_name(other.dtype_)) +
+                     " cannot be added to those of " + std::string(dtype_name(dtype_)));
   for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
   for (std::size_t i = 0; i < wide_.size(); ++i) {
     wide_[i].count += other.wide_[i].count;
@@ -85,14 +94,18 @@ void Statistics::merge(const Statistics& other) {
   largest_ = std::fmax(largest_, other.largest_);
 }
 
-std::size_t Statistics::key_count() const { return first_nonfinite_key(dtype_); }
+std::size_t Statistics::key_count() const {
+  return first_nonfinite_key(dtype_);
+}
 
 Statistics::Key Statistics::key(std::size_t index) const {
   if (dtype_ == DType::F32) {
     const WideBin& bin = wide_[index];
     const std::uint32_t base = static_cast<std::uint32_t>(index << kWideShift);
     const int exponent = static_cast<int>(base >> 23);
-    return {bits_float(base), exp2_int((exponent == 0 ? 1 : exponent) - 150), bin.count, bin.count_base, bin.sum_r, bin.sum_r2};
+    return {bits_float(base), exp2_int((exponent == 0 ? 1 : exponent) - 150),
+            bin.count,        bin.count_base,
+            bin.sum_r,        bin.sum_r2};
   }
   const auto bits = static_cast<std::uint16_t>(index);
   const float base = dtype_ == DType::BF16 ? bf16_to_float(bits) : f16_to_float(bits);
@@ -105,7 +118,9 @@ std::uint64_t Statistics::count() const {
   return total;
 }
 
-std::uint64_t Statistics::zeros() const { return dtype_ == DType::F32 ? wide_[0].count_base : counts_[0]; }
+std::uint64_t Statistics::zeros() const {
+  return dtype_ == DType::F32 ? wide_[0].count_base : counts_[0];
+}
 
 std::uint64_t Statistics::nonfinite() const {
   std::uint64_t total = 0;

@@ -18,14 +18,17 @@ float smallest_max(const Encoding& encoding) {
 
 }  // namespace
 
-TensorEncoder::TensorEncoder(const Backend& backend, const TensorInfo& info, std::vector<Encoding> candidates, Effort effort)
+TensorEncoder::TensorEncoder(const Backend& backend, const TensorInfo& info, std::vector<Encoding> candidates,
+                             Effort effort)
     : backend_(backend),
       info_(info),
       grid_(candidates.at(0).block, candidates.at(0).bits(), info.shape),
       dtype_(info.dtype == DType::F64 ? DType::F32 : info.dtype),
       effort_(effort) {
   if (!is_quantizable(info.dtype))
-    throw InputError("its dtype is " + std::string(dtype_name(info.dtype)) + "; expected BF16, F16, F32 or F64", "", info.name);
+    throw InputError(
+        "its dtype is " + std::string(dtype_name(info.dtype)) + "; expected BF16, F16, F32 or F64", "",
+        info.name);
   const Encoding& first = candidates[0];
   const std::size_t strips = strip_count(grid_, {0, grid_.cells()});
   for (const Encoding& encoding : candidates) {
@@ -65,7 +68,8 @@ void TensorEncoder::scan(const WeightPiece& piece) {
 
 void TensorEncoder::check_finite() const {
   if (nonfinite_ == 0) return;
-  throw InputError("has " + std::to_string(nonfinite_) + " NaN or infinite " + (nonfinite_ == 1 ? "value" : "values") +
+  throw InputError("has " + std::to_string(nonfinite_) + " NaN or infinite " +
+                       (nonfinite_ == 1 ? "value" : "values") +
                        "; expected finite weights (a tensor that is kept may have them)",
                    "", info_.name);
 }
@@ -199,7 +203,8 @@ void TensorEncoder::encode(const WeightPiece& piece, std::span<std::uint8_t> cod
   }
   if (!needs_scan()) nonfinite_ += backend_.extent(piece).nonfinite;
   if (nonfinite_ != 0) return;  // counted to the end of the tensor, then refused
-  backend_.quantize(piece, candidate.codec, effort_, scales_of(candidate, piece), sums_of(candidate, piece), codes);
+  backend_.quantize(piece, candidate.codec, effort_, scales_of(candidate, piece), sums_of(candidate, piece),
+                    codes);
 }
 
 void TensorEncoder::finish() {

@@ -24,11 +24,14 @@ class TensorEncoder {
  public:
   // The candidates have one block, scale kind and N. `info` is of a quantizable dtype; F64 weights are to
   // be passed in as F32.
-  TensorEncoder(const Backend& backend, const TensorInfo& info, std::vector<Encoding> candidates, Effort effort);
+  TensorEncoder(const Backend& backend, const TensorInfo& info, std::vector<Encoding> candidates,
+                Effort effort);
 
   const BlockGrid& grid() const { return grid_; }
   DType piece_dtype() const { return dtype_; }
-  WeightPiece piece(CellRange cells, const std::byte* weights) const { return {grid_, cells, dtype_, weights}; }
+  WeightPiece piece(CellRange cells, const std::byte* weights) const {
+    return {grid_, cells, dtype_, weights};
+  }
 
   bool needs_scan() const { return needs_extent_ || statistics_.has_value(); }
   void scan(const WeightPiece& piece);
@@ -42,7 +45,7 @@ class TensorEncoder {
   void finish_choice();
 
   void encode(const WeightPiece& piece, std::span<std::uint8_t> codes);
-  void finish();       // throws InputError when weights were not finite
+  void finish();  // throws InputError when weights were not finite
 
   // After finish().
   const Encoding& encoding() const { return chosen().codec.encoding; }
@@ -66,7 +69,9 @@ class TensorEncoder {
   void choose_from_statistics();
   void start_scan_of_scales();
   void take_scores();
-  std::size_t first_strip(const WeightPiece& piece) const { return piece.cells.first / cells_per_strip(grid_); }
+  std::size_t first_strip(const WeightPiece& piece) const {
+    return piece.cells.first / cells_per_strip(grid_);
+  }
   std::span<std::uint8_t> scales_of(Candidate& candidate, const WeightPiece& piece) const;
   std::span<StripSums> sums_of(Candidate& candidate, const WeightPiece& piece) const;
   void total_sums(const Candidate& candidate, double& error, double& signal) const;

@@ -12,12 +12,12 @@
 #include "afp/error.hpp"
 #include "afp/quantize.hpp"
 #include "host/checkpoint/digest.hpp"
+#include "host/core/memory_shares.hpp"
 #include "host/core/narrow.hpp"
 #include "host/core/packed_checks.hpp"
 #include "host/core/packed_reader.hpp"
 #include "host/core/piece_pipeline.hpp"
 #include "host/core/progress_meter.hpp"
-#include "host/core/memory_shares.hpp"
 
 namespace afp {
 namespace {

@@ -34,7 +34,9 @@ std::uint64_t weights_of(const WeightPiece& piece) {
                                       piece.grid.weight_begin(piece.cells.first);
 }
 
-std::size_t bytes_per_weight(DType dtype) { return static_cast<std::size_t>(dtype_bits(dtype)) / 8; }
+std::size_t bytes_per_weight(DType dtype) {
+  return static_cast<std::size_t>(dtype_bits(dtype)) / 8;
+}
 
 void require_float_weights(DType dtype) {
   if (dtype != DType::BF16 && dtype != DType::F16 && dtype != DType::F32)
@@ -43,7 +45,8 @@ void require_float_weights(DType dtype) {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads) : threads_(threads > 0 ? threads : tbb::info::default_concurrency()), arena_(threads_) {
+  explicit CpuBackend(int threads)
+      : threads_(threads > 0 ? threads : tbb::info::default_concurrency()), arena_(threads_) {
     // Without leave to run more threads than the machine has, oneTBB warns on stderr and ignores the wish.
     if (threads_ > tbb::info::default_concurrency())
       leave_.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads_));
@@ -51,7 +54,8 @@ class CpuBackend final : public Backend {
 
   std::string name() const override { return "cpu"; }
   std::string description() const override {
-    return "cpu, " + std::to_string(threads_) + (threads_ == 1 ? " thread, " : " threads, ") + cpu::simd_target();
+    return "cpu, " + std::to_string(threads_) + (threads_ == 1 ? " thread, " : " threads, ") +
+           cpu::simd_target();
   }
 
   Extent extent(const WeightPiece& piece) const override {
@@ -71,7 +75,8 @@ class CpuBackend final : public Backend {
   void accumulate(const WeightPiece& piece, Statistics& statistics) const override {
     require_float_weights(piece.dtype);
     tbb::enumerable_thread_specific<Statistics> parts([&] { return Statistics(piece.dtype); });
-    for_each_weight_range(piece, [&](const std::byte* weights, std::uint64_t count) { parts.local().add(weights, count); });
+    for_each_weight_range(
+        piece, [&](const std::byte* weights, std::uint64_t count) { parts.local().add(weights, count); });
     for (const Statistics& part : parts) statistics.merge(part);
   }
 
@@ -81,8 +86,9 @@ class CpuBackend final : public Backend {
     search(piece, candidates, effort, scales, sums, {});
   }
 
-  void quantize(const WeightPiece& piece, const TensorCodec& codec, Effort effort, std::span<std::uint8_t> scales,
-                std::span<StripSums> sums, std::span<std::uint8_t> codes) const override {
+  void quantize(const WeightPiece& piece, const TensorCodec& codec, Effort effort,
+                std::span<std::uint8_t> scales, std::span<StripSums> sums,
+                std::span<std::uint8_t> codes) const override {
     search(piece, {&codec, 1}, effort, {&scales, 1}, {&sums, 1}, codes);
   }
 
@@ -94,8 +100,8 @@ class CpuBackend final : public Backend {
     const float normalizer = exp2_int(-block.exponent);
     for_each_strip(piece, [&](const Strip& strip) {
       for (std::size_t b = 0; b < bytes.size(); ++b)
-        cpu::score_segments(piece, strip.cells, codec.encoding.format_of(bytes[b]), normalizer, {&values[b], 1},
-                            scores.subspan(strip.index * bytes.size() + b, 1));
+        cpu::score_segments(piece, strip.cells, codec.encoding.format_of(bytes[b]), normalizer,
+                            {&values[b], 1}, scores.subspan(strip.index * bytes.size() + b, 1));
     });
   }
 
@@ -108,15 +114,17 @@ class CpuBackend final : public Backend {
     });
   }
 
-  void dequantize(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, std::span<const std::uint8_t> scales,
-                  std::span<const std::uint8_t> codes, DType dtype, std::span<std::byte> weights) const override {
+  void dequantize(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
+                  std::span<const std::uint8_t> scales, std::span<const std::uint8_t> codes, DType dtype,
+                  std::span<std::byte> weights) const override {
     require_float_weights(dtype);
     const WeightPiece piece{grid, cells, dtype, weights.data()};
     for_each_strip(piece, [&](const Strip& strip) {
       const std::uint64_t offset = grid.weight_begin(strip.cells.first) - grid.weight_begin(cells.first);
       const std::size_t code_begin = code_offset(piece, strip);
-      cpu::dequantize_cells(grid, strip.cells, codec, scales.data() + scale_offset(piece, strip), codes.data() + code_begin,
-                            codes.size() - code_begin, dtype, weights.data() + offset * bytes_per_weight(dtype));
+      cpu::dequantize_cells(grid, strip.cells, codec, scales.data() + scale_offset(piece, strip),
+                            codes.data() + code_begin, codes.size() - code_begin, dtype,
+                            weights.data() + offset * bytes_per_weight(dtype));
     });
   }
 
@@ -125,10 +133,11 @@ class CpuBackend final : public Backend {
   void for_each_strip(const WeightPiece& piece, const Body& body) const {
     const std::uint64_t per_strip = cells_per_strip(piece.grid);
     arena_.execute([&] {
-      tbb::parallel_for(std::size_t{0}, static_cast<std::size_t>(strip_count(piece.grid, piece.cells)), [&](std::size_t s) {
-        const std::uint64_t first = s * per_strip;
-        body(Strip{{piece.cells.first + first, std::min(per_strip, piece.cells.count - first)}, s});
-      });
+      tbb::parallel_for(
+          std::size_t{0}, static_cast<std::size_t>(strip_count(piece.grid, piece.cells)), [&](std::size_t s) {
+            const std::uint64_t first = s * per_strip;
+            body(Strip{{piece.cells.first + first, std::min(per_strip, piece.cells.count - first)}, s});
+          });
     });
   }
 
@@ -139,7 +148,8 @@ class CpuBackend final : public Backend {
     const std::uint64_t count = weights_of(piece);
     arena_.execute([&] {
       tbb::parallel_for(std::uint64_t{0}, ceil_div(count, kGrain), [&](std::uint64_t i) {
-        body(piece.weights + i * kGrain * bytes_per_weight(piece.dtype), std::min(kGrain, count - i * kGrain));
+        body(piece.weights + i * kGrain * bytes_per_weight(piece.dtype),
+             std::min(kGrain, count - i * kGrain));
       });
     });
   }
@@ -176,7 +186,8 @@ class CpuBackend final : public Backend {
         for (std::size_t c = 0; c < candidates.size(); ++c)
           cpu::search_row(piece, row, candidates[c], results[c].scales[first / per_row], *results[c].sums);
       }
-      if (!codes.empty()) cpu::encode_cells(piece, strip.cells, candidates[0], results[0].scales, results[0].codes);
+      if (!codes.empty())
+        cpu::encode_cells(piece, strip.cells, candidates[0], results[0].scales, results[0].codes);
     });
   }
 
@@ -187,6 +198,8 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(int threads) { return std::make_unique<CpuBackend>(threads); }
+std::unique_ptr<Backend> make_cpu_backend(int threads) {
+  return std::make_unique<CpuBackend>(threads);
+}
 
 }  // namespace afp

@@ -3,7 +3,6 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "host/cpu/dequantize_kernels.cpp"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
-
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -100,7 +99,8 @@ struct Decoder {
     const DF df;
     const VU placed = hn::Add(hn::ShiftLeftSame(magnitude, shift), hn::Set(du, offset));
     const VF normal = hn::BitCast(df, placed);
-    const VF subnormal = hn::Sub(hn::BitCast(df, hn::Add(placed, hn::Set(du, 1u << 23))), hn::Set(df, min_normal));
+    const VF subnormal =
+        hn::Sub(hn::BitCast(df, hn::Add(placed, hn::Set(du, 1u << 23))), hn::Set(df, min_normal));
     const auto is_subnormal =
         hn::Lt(hn::BitCast(di, magnitude), hn::Set(di, static_cast<std::int32_t>(normal_limit)));
     return hn::IfThenElse(hn::RebindMask(df, is_subnormal), subnormal, normal);
@@ -152,7 +152,8 @@ HWY_INLINE VU f16_bits(VF v) {
   const VU rounded = hn::Sub(hn::ShiftRight<13>(hn::Add(hn::Add(magnitude, hn::Set(du, 0xFFFu)), odd)),
                              hn::Set(du, 112u << 10));
   const VF shifter = hn::Set(df, 0.5f);
-  const VU subnormal = hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(df, magnitude), shifter)), hn::BitCast(du, shifter));
+  const VU subnormal =
+      hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(df, magnitude), shifter)), hn::BitCast(du, shifter));
   const auto is_small = hn::Lt(hn::BitCast(di, magnitude), hn::Set(di, 113 << 23));
   const VU chosen = hn::IfThenElse(hn::RebindMask(du, is_small), subnormal, rounded);
   const auto saturated = hn::Min(hn::BitCast(di, chosen), hn::Set(di, 0x7BFF));
@@ -199,8 +200,9 @@ HWY_INLINE void dequantize_cell(const Decoder& decoder, const GroupLayout& layou
 }
 
 template <DType dtype, int kBits>
-void dequantize_all(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
-                const std::uint8_t* codes, std::size_t code_bytes, std::byte* weights) {
+void dequantize_all(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
+                    const std::uint8_t* scales, const std::uint8_t* codes, std::size_t code_bytes,
+                    std::byte* weights) {
   if (cells.count == 0) return;
   constexpr std::size_t kWidth = dtype == DType::F32 ? 4 : 2;
   const Encoding& encoding = codec.encoding;
@@ -212,7 +214,8 @@ void dequantize_all(const BlockGrid& grid, CellRange cells, const TensorCodec& c
   const bool scale_per_cell = grid.block.kind == BlockKind::small;
   const bool scale_per_row = grid.block.kind == BlockKind::row;
   const std::size_t cell_bytes = grid.cell_bytes();
-  const int last_count = static_cast<int>(grid.columns - (grid.cells_per_row - 1) * static_cast<std::uint64_t>(grid.cell_size));
+  const int last_count =
+      static_cast<int>(grid.columns - (grid.cells_per_row - 1) * static_cast<std::uint64_t>(grid.cell_size));
   const std::size_t last_bytes = grid.row_bytes - (grid.cells_per_row - 1) * cell_bytes;
   std::uint64_t column = cells.first % grid.cells_per_row;
   const std::uint8_t* const codes_end = codes + code_bytes;
@@ -246,24 +249,32 @@ void dequantize(const BlockGrid& grid, CellRange cells, const TensorCodec& codec
     dequantize_all<dtype, kBits>(grid, cells, codec, scales, codes, code_bytes, weights);
   };
   switch (codec.encoding.bits()) {
-    case 5: return run.template operator()<5>();
-    case 6: return run.template operator()<6>();
-    case 7: return run.template operator()<7>();
-    case 8: return run.template operator()<8>();
-    default: return run.template operator()<4>();
+    case 5:
+      return run.template operator()<5>();
+    case 6:
+      return run.template operator()<6>();
+    case 7:
+      return run.template operator()<7>();
+    case 8:
+      return run.template operator()<8>();
+    default:
+      return run.template operator()<4>();
   }
 }
 
-void dequantize_bf16(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
-                     const std::uint8_t* codes, std::size_t code_bytes, std::byte* weights) {
+void dequantize_bf16(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
+                     const std::uint8_t* scales, const std::uint8_t* codes, std::size_t code_bytes,
+                     std::byte* weights) {
   dequantize<DType::BF16>(grid, cells, codec, scales, codes, code_bytes, weights);
 }
-void dequantize_f16(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
-                    const std::uint8_t* codes, std::size_t code_bytes, std::byte* weights) {
+void dequantize_f16(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
+                    const std::uint8_t* scales, const std::uint8_t* codes, std::size_t code_bytes,
+                    std::byte* weights) {
   dequantize<DType::F16>(grid, cells, codec, scales, codes, code_bytes, weights);
 }
-void dequantize_f32(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
-                    const std::uint8_t* codes, std::size_t code_bytes, std::byte* weights) {
+void dequantize_f32(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
+                    const std::uint8_t* scales, const std::uint8_t* codes, std::size_t code_bytes,
+                    std::byte* weights) {
   dequantize<DType::F32>(grid, cells, codec, scales, codes, code_bytes, weights);
 }
 
@@ -276,12 +287,16 @@ HWY_EXPORT(dequantize_bf16);
 HWY_EXPORT(dequantize_f16);
 HWY_EXPORT(dequantize_f32);
 
-void dequantize_cells(const BlockGrid& grid, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
-                      const std::uint8_t* codes, std::size_t code_bytes, DType dtype, std::byte* weights) {
+void dequantize_cells(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
+                      const std::uint8_t* scales, const std::uint8_t* codes, std::size_t code_bytes,
+                      DType dtype, std::byte* weights) {
   switch (dtype) {
-    case DType::BF16: return HWY_DYNAMIC_DISPATCH(dequantize_bf16)(grid, cells, codec, scales, codes, code_bytes, weights);
-    case DType::F16: return HWY_DYNAMIC_DISPATCH(dequantize_f16)(grid, cells, codec, scales, codes, code_bytes, weights);
-    default: return HWY_DYNAMIC_DISPATCH(dequantize_f32)(grid, cells, codec, scales, codes, code_bytes, weights);
+    case DType::BF16:
+      return HWY_DYNAMIC_DISPATCH(dequantize_bf16)(grid, cells, codec, scales, codes, code_bytes, weights);
+    case DType::F16:
+      return HWY_DYNAMIC_DISPATCH(dequantize_f16)(grid, cells, codec, scales, codes, code_bytes, weights);
+    default:
+      return HWY_DYNAMIC_DISPATCH(dequantize_f32)(grid, cells, codec, scales, codes, code_bytes, weights);
   }
 }
 }  // namespace afp::cpu

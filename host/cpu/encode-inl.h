@@ -82,13 +82,27 @@ HWY_INLINE void pack_tile(CodeTile& codes, const Tile& tile, int bits, PackedTil
   std::memset(codes.codes + used, 0, static_cast<std::size_t>(tile.cell_size * kTileCells) * 4 - used * 4);
   for (int lane = 0; lane < kTileCells; lane += kLanes) {
     switch (bits) {
-      case 2: pack_lanes<2>(codes, tile.cell_size, lane, packed); break;
-      case 3: pack_lanes<3>(codes, tile.cell_size, lane, packed); break;
-      case 4: pack_lanes<4>(codes, tile.cell_size, lane, packed); break;
-      case 5: pack_lanes<5>(codes, tile.cell_size, lane, packed); break;
-      case 6: pack_lanes<6>(codes, tile.cell_size, lane, packed); break;
-      case 7: pack_lanes<7>(codes, tile.cell_size, lane, packed); break;
-      default: pack_lanes<8>(codes, tile.cell_size, lane, packed); break;
+      case 2:
+        pack_lanes<2>(codes, tile.cell_size, lane, packed);
+        break;
+      case 3:
+        pack_lanes<3>(codes, tile.cell_size, lane, packed);
+        break;
+      case 4:
+        pack_lanes<4>(codes, tile.cell_size, lane, packed);
+        break;
+      case 5:
+        pack_lanes<5>(codes, tile.cell_size, lane, packed);
+        break;
+      case 6:
+        pack_lanes<6>(codes, tile.cell_size, lane, packed);
+        break;
+      case 7:
+        pack_lanes<7>(codes, tile.cell_size, lane, packed);
+        break;
+      default:
+        pack_lanes<8>(codes, tile.cell_size, lane, packed);
+        break;
     }
   }
 }
@@ -113,17 +127,19 @@ HWY_INLINE void encode_tile(const Tile& tile, const TensorCodec& codec, const st
       const auto is_alternative = hn::RebindMask(
           DU(), hn::Gt(hn::And(bytes, hn::Set(di, encoding.alternative ? 0x80 : 0)), hn::Zero(di)));
       if (hn::AllFalse(DU(), is_alternative)) {
-        encode_lanes(tile, lane, bits, [&](VF magnitude) HWY_ATTR { return clipped_code(rounder, magnitude, reciprocal); },
-                     codes);
+        encode_lanes(
+            tile, lane, bits,
+            [&](VF magnitude) HWY_ATTR { return clipped_code(rounder, magnitude, reciprocal); }, codes);
         continue;
       }
       with_rounder(*encoding.alternative, [&](const auto& other) HWY_ATTR {
-        encode_lanes(tile, lane, bits,
-                   [&](VF magnitude) HWY_ATTR {
-                     return hn::IfThenElse(is_alternative, clipped_code(other, magnitude, reciprocal),
-                                           clipped_code(rounder, magnitude, reciprocal));
-                   },
-                   codes);
+        encode_lanes(
+            tile, lane, bits,
+            [&](VF magnitude) HWY_ATTR {
+              return hn::IfThenElse(is_alternative, clipped_code(other, magnitude, reciprocal),
+                                    clipped_code(rounder, magnitude, reciprocal));
+            },
+            codes);
       });
     }
   });

@@ -3,7 +3,6 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "host/cpu/extent_kernels.cpp"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
-
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -47,8 +46,12 @@ RawExtent raw_extent(const std::byte* weights, std::uint64_t count) {
   return result;
 }
 
-RawExtent raw_extent_16(const std::byte* weights, std::uint64_t count) { return raw_extent<std::uint16_t>(weights, count); }
-RawExtent raw_extent_32(const std::byte* weights, std::uint64_t count) { return raw_extent<std::uint32_t>(weights, count); }
+RawExtent raw_extent_16(const std::byte* weights, std::uint64_t count) {
+  return raw_extent<std::uint16_t>(weights, count);
+}
+RawExtent raw_extent_32(const std::byte* weights, std::uint64_t count) {
+  return raw_extent<std::uint32_t>(weights, count);
+}
 
 }  // namespace afp::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -62,7 +65,8 @@ namespace {
 
 // The rare slow path: the largest finite magnitude and the number of non-finite weights.
 template <class T>
-void count_nonfinite(const std::byte* weights, std::uint64_t count, T infinity, std::uint32_t& largest, std::uint64_t& nonfinite) {
+void count_nonfinite(const std::byte* weights, std::uint64_t count, T infinity, std::uint32_t& largest,
+                     std::uint64_t& nonfinite) {
   largest = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     T bits;
@@ -92,14 +96,16 @@ Extent weights_extent(const std::byte* weights, DType dtype, std::uint64_t count
     const auto raw = HWY_DYNAMIC_DISPATCH(raw_extent_32)(weights, count);
     largest = raw.largest;
     extent.zeros = raw.zeros;
-    if (largest >= 0x7F800000u) count_nonfinite<std::uint32_t>(weights, count, 0x7F800000u, largest, extent.nonfinite);
+    if (largest >= 0x7F800000u)
+      count_nonfinite<std::uint32_t>(weights, count, 0x7F800000u, largest, extent.nonfinite);
     extent.absmax = bits_float(largest);
   } else {
     const auto infinity = static_cast<std::uint16_t>(dtype == DType::BF16 ? 0x7F80 : 0x7C00);
     const auto raw = HWY_DYNAMIC_DISPATCH(raw_extent_16)(weights, count);
     largest = raw.largest;
     extent.zeros = raw.zeros;
-    if (largest >= infinity) count_nonfinite<std::uint16_t>(weights, count, infinity, largest, extent.nonfinite);
+    if (largest >= infinity)
+      count_nonfinite<std::uint16_t>(weights, count, infinity, largest, extent.nonfinite);
     const auto bits = static_cast<std::uint16_t>(largest);
     extent.absmax = dtype == DType::BF16 ? bf16_to_float(bits) : f16_to_float(bits);
   }

@@ -24,10 +24,11 @@ Extent weights_extent(const std::byte* weights, DType dtype, std::uint64_t count
 struct CellResults {
   std::uint8_t* scales = nullptr;  // one byte a cell
   StripSums* sums = nullptr;
-  std::uint8_t* codes = nullptr;   // of the first cell onward, as BlockGrid lays them out; null: not wanted
+  std::uint8_t* codes = nullptr;  // of the first cell onward, as BlockGrid lays them out; null: not wanted
 };
 
-// A strip of cells each of which is a block of its own (small blocks, and rows of one cell): chooses the scale under every candidate, and encodes where codes are wanted.
+// A strip of cells each of which is a block of its own (small blocks, and rows of one cell): chooses the
+// scale under every candidate, and encodes where codes are wanted.
 void search_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
                   Effort effort, std::span<const CellResults> results);
 
@@ -35,8 +36,8 @@ void search_cells(const WeightPiece& piece, CellRange cells, std::span<const Ten
 void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,
                   const std::uint8_t* scales, std::uint8_t* codes);
 
-// A strip of segments of one long block, their magnitudes multiplied by `normalizer`: for every scale (likewise
-// normalized) the sum of squared errors, and of those of the clipped weights alone.
+// A strip of segments of one long block, their magnitudes multiplied by `normalizer`: for every scale
+// (likewise normalized) the sum of squared errors, and of those of the clipped weights alone.
 void score_segments(const WeightPiece& piece, CellRange cells, Format format, float normalizer,
                     std::span<const float> scales, std::span<ScaleScore> scores);
 

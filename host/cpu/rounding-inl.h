@@ -28,7 +28,8 @@ struct Rounder;
 // E = 1: one step everywhere. Adding 2^23 steps rounds to whole steps, ties to even.
 template <>
 struct Rounder<GridKind::uniform> {
-  explicit Rounder(Format format) : shifter(exp2_int(format.step_exponent() + 23)), max_value(format.max_value()) {}
+  explicit Rounder(Format format)
+      : shifter(exp2_int(format.step_exponent() + 23)), max_value(format.max_value()) {}
 
   HWY_INLINE VF value(VF y) const {
     const VF c = hn::Set(DF(), shifter);
@@ -59,7 +60,9 @@ struct Rounder<GridKind::floating> {
     const VI power = hn::And(hn::BitCast(di, y), hn::Set(di, 0x7F800000));
     return hn::Max(power, hn::Set(di, min_normal));
   }
-  HWY_INLINE VF shifter(VI power) const { return hn::BitCast(DF(), hn::Add(power, hn::Set(DI(), to_shifter))); }
+  HWY_INLINE VF shifter(VI power) const {
+    return hn::BitCast(DF(), hn::Add(power, hn::Set(DI(), to_shifter)));
+  }
   HWY_INLINE VF value(VF y) const {
     const VF c = shifter(binade(y));
     return hn::Sub(hn::Add(y, c), c);
@@ -126,9 +129,12 @@ HWY_INLINE VF ue4m3_lanes(VI byte) {
 template <class Body>
 HWY_INLINE void with_rounder(Format format, const Body& body) {
   switch (grid_kind(format)) {
-    case GridKind::uniform: return body(Rounder<GridKind::uniform>(format));
-    case GridKind::floating: return body(Rounder<GridKind::floating>(format));
-    case GridKind::powers: return body(Rounder<GridKind::powers>(format));
+    case GridKind::uniform:
+      return body(Rounder<GridKind::uniform>(format));
+    case GridKind::floating:
+      return body(Rounder<GridKind::floating>(format));
+    case GridKind::powers:
+      return body(Rounder<GridKind::powers>(format));
   }
 }
 

@@ -22,9 +22,11 @@ void for_each_strip(CellRange cells, const Body& body) {
 
 }  // namespace
 
-void search_row(const WeightPiece& piece, CellRange row, const TensorCodec& codec, std::uint8_t& scale, StripSums& sums) {
+void search_row(const WeightPiece& piece, CellRange row, const TensorCodec& codec, std::uint8_t& scale,
+                StripSums& sums) {
   const std::size_t width = static_cast<std::size_t>(dtype_bits(piece.dtype)) / 8;
-  const std::uint64_t offset = piece.grid.weight_begin(row.first) - piece.grid.weight_begin(piece.cells.first);
+  const std::uint64_t offset =
+      piece.grid.weight_begin(row.first) - piece.grid.weight_begin(piece.cells.first);
   const Extent extent = weights_extent(piece.weights + offset * width, piece.dtype, piece.grid.columns);
 
   const LongBlock block(codec, extent.absmax);

@@ -23,7 +23,9 @@ struct Lanes {
   int length;
 };
 
-HWY_INLINE Lanes lanes_of(const Tile& tile, int lane) { return {tile.magnitudes + lane, tile.length}; }
+HWY_INLINE Lanes lanes_of(const Tile& tile, int lane) {
+  return {tile.magnitudes + lane, tile.length};
+}
 
 // The two largest magnitudes of each block, normalized.
 struct Largest {
@@ -33,7 +35,8 @@ struct Largest {
 HWY_INLINE Largest largest_of(const Tile& tile, int lane) {
   const DF df;
   const VF normalizer = hn::Load(df, tile.normalizer + lane);
-  return {hn::Mul(hn::Load(df, tile.absmax + lane), normalizer), hn::Mul(hn::Load(df, tile.second + lane), normalizer)};
+  return {hn::Mul(hn::Load(df, tile.absmax + lane), normalizer),
+          hn::Mul(hn::Load(df, tile.second + lane), normalizer)};
 }
 
 HWY_INLINE VF sum_of_squares(const Lanes& cells) {
@@ -143,8 +146,8 @@ HWY_INLINE VF clipping_cost(const Rounder<kind>& rounder, const Largest& largest
 // which suffice for most blocks, all that clips is counted instead of the two largest alone: blocks of many
 // weights and few bits would otherwise be scanned to the smallest scale.
 template <GridKind kind>
-HWY_INLINE MF may_improve(const Lanes& cells, const Rounder<kind>& rounder, const Largest& largest, VF scale, int step,
-                          VF rival, const Best& best) {
+HWY_INLINE MF may_improve(const Lanes& cells, const Rounder<kind>& rounder, const Largest& largest, VF scale,
+                          int step, VF rival, const Best& best) {
   constexpr int kCheapSteps = 6;
   const VF least = step < kCheapSteps ? clipping_cost(rounder, largest, scale)
                                       : clipped_error(cells, rounder.max_value, scale);
@@ -157,7 +160,8 @@ HWY_INLINE VF power_of_two(VI exponent) {
 
 // e8m0: the scan goes down octave by octave from s0. Exponents are relative to the normalizer's.
 template <GridKind kind>
-HWY_NOINLINE void search_e8m0(const Tile& tile, int lane, Format format, const Rounder<kind>& rounder, Best& best) {
+HWY_NOINLINE void search_e8m0(const Tile& tile, int lane, Format format, const Rounder<kind>& rounder,
+                              Best& best) {
   const DF df;
   const DI di;
   const Lanes cells = lanes_of(tile, lane);
@@ -168,7 +172,8 @@ HWY_NOINLINE void search_e8m0(const Tile& tile, int lane, Format format, const R
 
   const VI bits = hn::BitCast(di, largest.first);
   const VI mantissa = hn::And(bits, hn::Set(di, 0x7FFFFF));
-  const auto above = hn::Gt(mantissa, hn::Set(di, static_cast<std::int32_t>(float_bits(rounder.max_value) & 0x7FFFFF)));
+  const auto above =
+      hn::Gt(mantissa, hn::Set(di, static_cast<std::int32_t>(float_bits(rounder.max_value) & 0x7FFFFF)));
   VI x = hn::Sub(hn::ShiftRight<23>(bits), hn::Set(di, 127 + format.max_exponent()));
   x = hn::Add(x, hn::IfThenElseZero(above, hn::Set(di, 1)));
   x = hn::Min(hn::Max(x, lowest), highest);
@@ -185,7 +190,8 @@ HWY_NOINLINE void search_e8m0(const Tile& tile, int lane, Format format, const R
     active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(x, lowest))));
     active = hn::And(active, may_improve(cells, rounder, largest, scale, step, best.cost, best));
     if (hn::AllFalse(df, active)) break;
-    keep_better(squared_error<true>(cells, rounder, scale, power_of_two(hn::Neg(candidate))), hn::Add(x, exponent), active, best);
+    keep_better(squared_error<true>(cells, rounder, scale, power_of_two(hn::Neg(candidate))),
+                hn::Add(x, exponent), active, best);
   }
 }
 
@@ -214,8 +220,10 @@ HWY_INLINE VI first_ue4m3(VF largest, VF unit, float max_value) {
 // Scales of ue4m3 bytes, and their reciprocals without a division where registers hold a table: the
 // reciprocal of (1 + m/8) * 2^e is that of its mantissa, rounded, times an exact power of two.
 struct Ue4m3Scales {
-  explicit HWY_INLINE Ue4m3Scales(VF tensor_unit) : unit(tensor_unit), inverse_unit(hn::Div(hn::Set(DF(), 1.0f), tensor_unit)) {
-    for (int i = 0; i < kTileCells; ++i) mantissa_reciprocals[i] = 1.0f / (1.0f + static_cast<float>(i % 8) / 8.0f);
+  explicit HWY_INLINE Ue4m3Scales(VF tensor_unit)
+      : unit(tensor_unit), inverse_unit(hn::Div(hn::Set(DF(), 1.0f), tensor_unit)) {
+    for (int i = 0; i < kTileCells; ++i)
+      mantissa_reciprocals[i] = 1.0f / (1.0f + static_cast<float>(i % 8) / 8.0f);
   }
 
   HWY_INLINE VF scale(VI byte) const { return hn::Mul(ue4m3_lanes(byte), unit); }
@@ -228,7 +236,9 @@ struct Ue4m3Scales {
         const VI mantissa = hn::And(byte, hn::Set(di, 7));
         const VI exponent = hn::Sub(hn::Set(di, 127 + 7), hn::ShiftRight<3>(byte));
         const VF power = hn::Mul(hn::BitCast(df, hn::ShiftLeft<23>(exponent)), inverse_unit);
-        return hn::Mul(hn::TableLookupLanes(hn::Load(df, mantissa_reciprocals), hn::IndicesFromVec(df, mantissa)), power);
+        return hn::Mul(
+            hn::TableLookupLanes(hn::Load(df, mantissa_reciprocals), hn::IndicesFromVec(df, mantissa)),
+            power);
       }
     }
 #endif
@@ -240,7 +250,8 @@ struct Ue4m3Scales {
 };
 
 template <bool kClips, GridKind kind>
-HWY_INLINE VF ue4m3_error(const Lanes& cells, const Rounder<kind>& rounder, const Ue4m3Scales& scales, VI byte) {
+HWY_INLINE VF ue4m3_error(const Lanes& cells, const Rounder<kind>& rounder, const Ue4m3Scales& scales,
+                          VI byte) {
   const VF scale = scales.scale(byte);
   return squared_error<kClips>(cells, rounder, scale, scales.reciprocal(byte, scale));
 }
@@ -253,13 +264,15 @@ HWY_INLINE void two_ue4m3_errors(const Lanes& cells, const Rounder<kind>& rounde
   two_squared_errors<kClips>(cells, rounder, scale, reciprocal, cost);
 }
 
-// Effort::fast looks at two scales a Format: s0, so that it is never worse than the usual absmax scale (and exact
-// where the weights lie on a grid), and the most frequent winner beside it. With few bits it pays to clip, with
-// many to leave the largest weight some room.
+// Effort::fast looks at two scales a Format: s0, so that it is never worse than the usual absmax scale (and
+// exact where the weights lie on a grid), and the most frequent winner beside it. With few bits it pays to
+// clip, with many to leave the largest weight some room.
 struct FastSteps {
   int first, second;  // relative to s0
 };
-constexpr FastSteps fast_steps(int bits) { return bits <= 3 ? FastSteps{0, -2} : bits == 4 ? FastSteps{0, -1} : FastSteps{1, 0}; }
+constexpr FastSteps fast_steps(int bits) {
+  return bits <= 3 ? FastSteps{0, -2} : bits == 4 ? FastSteps{0, -1} : FastSteps{1, 0};
+}
 
 // ue4m3: eight scales an octave, from just below 2 s0 down. `rival` is the cost that the other Format
 // of the pair has reached: what cannot get below it need not be looked at.
@@ -294,8 +307,8 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
     for (int c = 0; c < 2; ++c) keep_better(cost[c], byte[c], not_zero, best);
     return;
   }
-  // No weight clips from s0 on (unless s0 itself is out of range). The octave takes eight steps, at the smallest
-  // scales up to fifteen: lanes that are through wait.
+  // No weight clips from s0 on (unless s0 itself is out of range). The octave takes eight steps, at the
+  // smallest scales up to fifteen: lanes that are through wait.
   const MF clips = hn::Lt(hn::Mul(scales.scale(first), hn::Set(df, rounder.max_value)), largest.first);
   const bool none_clips = hn::AllFalse(df, clips);
   VI byte = top;
@@ -319,7 +332,8 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
     byte = hn::Sub(byte, one);
     const VI candidate = hn::Max(byte, one);
     active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(byte, one))));
-    active = hn::And(active, may_improve(cells, rounder, largest, scales.scale(candidate), step, rival, best));
+    active =
+        hn::And(active, may_improve(cells, rounder, largest, scales.scale(candidate), step, rival, best));
     if (hn::AllFalse(df, active)) break;
     keep_better(ue4m3_error<true>(cells, rounder, scales, candidate), byte, active, best);
   }

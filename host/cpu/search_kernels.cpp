@@ -3,7 +3,6 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "host/cpu/search_kernels.cpp"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
-
 #include <hwy/highway.h>
 
 #include <cstring>
@@ -26,7 +25,8 @@ void load_tile(const WeightPiece& piece, std::uint64_t first, int cells, Tile& t
   tile.cells = cells;
   tile.cell_size = grid.cell_size;
 
-  const auto* source = reinterpret_cast<const std::uint8_t*>(piece.weights) + (grid.weight_begin(first) - origin) * width;
+  const auto* source =
+      reinterpret_cast<const std::uint8_t*>(piece.weights) + (grid.weight_begin(first) - origin) * width;
   std::size_t stride = static_cast<std::size_t>(grid.cell_size) * width;
   alignas(64) std::uint8_t staged[kTileCells * kMaxCell * sizeof(float)];
   const bool whole_cells = grid.columns % grid.cell_size == 0;
@@ -36,16 +36,20 @@ void load_tile(const WeightPiece& piece, std::uint64_t first, int cells, Tile& t
     std::memset(staged, 0, kTileCells * stride);
     for (int i = 0; i < cells; ++i) {
       const std::uint64_t cell = first + static_cast<std::uint64_t>(i);
-      std::memcpy(staged + static_cast<std::size_t>(i) * stride,
-                  reinterpret_cast<const std::uint8_t*>(piece.weights) + (grid.weight_begin(cell) - origin) * width,
-                  static_cast<std::size_t>(grid.cell_weights(cell)) * width);
+      std::memcpy(
+          staged + static_cast<std::size_t>(i) * stride,
+          reinterpret_cast<const std::uint8_t*>(piece.weights) + (grid.weight_begin(cell) - origin) * width,
+          static_cast<std::size_t>(grid.cell_weights(cell)) * width);
     }
     source = staged;
   }
   switch (piece.dtype) {
-    case DType::BF16: return load_weights<DType::BF16>(source, stride, tile);
-    case DType::F16: return load_weights<DType::F16>(source, stride, tile);
-    default: return load_weights<DType::F32>(source, stride, tile);
+    case DType::BF16:
+      return load_weights<DType::BF16>(source, stride, tile);
+    case DType::F16:
+      return load_weights<DType::F16>(source, stride, tile);
+    default:
+      return load_weights<DType::F32>(source, stride, tile);
   }
 }
 
@@ -56,7 +60,8 @@ int lowest_scale_exponent(const TensorCodec& codec) {
 }
 
 // Scale bytes and costs (in normalized units) of the tile's cells under one candidate.
-void search_tile(const Tile& tile, const TensorCodec& codec, Effort effort, std::uint8_t* scales, float* costs) {
+void search_tile(const Tile& tile, const TensorCodec& codec, Effort effort, std::uint8_t* scales,
+                 float* costs) {
   const DF df;
   const DI di;
   const Encoding& encoding = codec.encoding;
@@ -78,7 +83,8 @@ void search_tile(const Tile& tile, const TensorCodec& codec, Effort effort, std:
       Best other;
       search(*encoding.alternative, other, best.cost);
       const MF larger_scale = hn::RebindMask(df, hn::Gt(other.scale, best.scale));
-      const MF wins = hn::Or(hn::Lt(other.cost, best.cost), hn::And(hn::Eq(other.cost, best.cost), larger_scale));
+      const MF wins =
+          hn::Or(hn::Lt(other.cost, best.cost), hn::And(hn::Eq(other.cost, best.cost), larger_scale));
       const VI marked = hn::Add(other.scale, hn::Set(di, static_cast<std::int32_t>(kUe4m3Alternative)));
       byte = hn::IfThenElse(hn::RebindMask(di, wins), marked, byte);
       best.cost = hn::IfThenElse(wins, other.cost, best.cost);
@@ -130,11 +136,12 @@ void search_cells(const WeightPiece& piece, CellRange cells, std::span<const Ten
       }
     }
   }
-  for (std::size_t c = 0; c < candidates.size(); ++c) *results[c].sums = {errors[c].total(), signals[c].total()};
+  for (std::size_t c = 0; c < candidates.size(); ++c)
+    *results[c].sums = {errors[c].total(), signals[c].total()};
 }
 
-void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
-                  std::uint8_t* codes) {
+void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,
+                  const std::uint8_t* scales, std::uint8_t* codes) {
   const BlockGrid& grid = piece.grid;
   const std::uint64_t scale_origin = cells.count == 0 ? 0 : grid.scale_index(cells.first);
   Tile tile;
@@ -179,7 +186,8 @@ void score_segments(const WeightPiece& piece, CellRange cells, Format format, fl
       }
     });
   }
-  for (std::size_t s = 0; s < scales.size(); ++s) scores[s] = {error_sums[s].total(), clipped_sums[s].total()};
+  for (std::size_t s = 0; s < scales.size(); ++s)
+    scores[s] = {error_sums[s].total(), clipped_sums[s].total()};
 }
 
 double segments_signal(const WeightPiece& piece, CellRange cells, float normalizer) {
@@ -211,8 +219,8 @@ void search_cells(const WeightPiece& piece, CellRange cells, std::span<const Ten
   HWY_DYNAMIC_DISPATCH(search_cells)(piece, cells, candidates, effort, results);
 }
 
-void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec, const std::uint8_t* scales,
-                  std::uint8_t* codes) {
+void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,
+                  const std::uint8_t* scales, std::uint8_t* codes) {
   HWY_DYNAMIC_DISPATCH(encode_cells)(piece, cells, codec, scales, codes);
 }
 

@@ -29,7 +29,9 @@ using MF = hn::Mask<DF>;
 
 inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(DF()));
 
-HWY_INLINE VU shift_left_16(VU v) { return hn::ShiftLeft<16>(v); }
+HWY_INLINE VU shift_left_16(VU v) {
+  return hn::ShiftLeft<16>(v);
+}
 
 #if HWY_TARGET != HWY_SCALAR
 // One register whose 128-bit part b holds the 16 bytes at p + b * stride.
@@ -80,8 +82,7 @@ HWY_INLINE VF f16_lanes_to_float(VU half) {
   const VU magnitude = hn::And(half, hn::Set(du, 0x7FFFu));
   const VU sign = hn::ShiftLeft<16>(hn::And(half, hn::Set(du, 0x8000u)));
   const VU normal = hn::Add(hn::ShiftLeft<13>(magnitude), hn::Set(du, 112u << 23));
-  const VF subnormal =
-      hn::Mul(hn::ConvertTo(df, hn::BitCast(DI(), magnitude)), hn::Set(df, exp2_int(-24)));
+  const VF subnormal = hn::Mul(hn::ConvertTo(df, hn::BitCast(DI(), magnitude)), hn::Set(df, exp2_int(-24)));
   const auto is_normal = hn::Gt(hn::BitCast(DI(), magnitude), hn::Set(DI(), 0x03FF));
   const VU bits = hn::IfThenElse(hn::RebindMask(du, is_normal), normal, hn::BitCast(du, subnormal));
   return hn::BitCast(df, hn::Or(bits, sign));

@@ -19,13 +19,13 @@ inline constexpr int kMaxCell = kSegment;
 // [weight][cell], `length` weights in use (a multiple of 16; missing weights are zero).
 struct Tile {
   int length;
-  int cells;                                // in use; the others are zero
-  int cell_size;                            // weights in a full cell; length or more
+  int cells;                                            // in use; the others are zero
+  int cell_size;                                        // weights in a full cell; length or more
   alignas(64) float weights[kMaxCell * kTileCells];     // as in the checkpoint, with their signs
   alignas(64) float magnitudes[kMaxCell * kTileCells];  // |w| * normalizer of the cell's block
 
-  // Per cell: the largest |w| of its block and the next, its normalizer 2^-exponent, chosen so that the block's
-  // largest magnitude is in [1, 2) where that keeps the scales below in range, and that exponent.
+  // Per cell: the largest |w| of its block and the next, its normalizer 2^-exponent, chosen so that the
+  // block's largest magnitude is in [1, 2) where that keeps the scales below in range, and that exponent.
   alignas(64) float absmax[kTileCells];
   alignas(64) float second[kTileCells];  // the largest |w| but one
   alignas(64) float normalizer[kTileCells];

@@ -37,9 +37,9 @@ struct TensorCodec {
 };
 
 struct Extent {
-  float absmax = 0.0f;           // of the finite weights
+  float absmax = 0.0f;  // of the finite weights
   std::uint64_t zeros = 0;
-  std::uint64_t nonfinite = 0;   // NaN and infinities
+  std::uint64_t nonfinite = 0;  // NaN and infinities
 };
 
 // One value a strip of the piece: the squared error in the units of the weights, and the sum of
@@ -99,11 +99,11 @@ class Backend {
 
   // The codes under given scales; scales holds the bytes of the piece's blocks (for a tensor block
   // its one byte).
-  virtual void encode(const WeightPiece& piece, const TensorCodec& codec, std::span<const std::uint8_t> scales,
-                      std::span<std::uint8_t> codes) const = 0;
+  virtual void encode(const WeightPiece& piece, const TensorCodec& codec,
+                      std::span<const std::uint8_t> scales, std::span<std::uint8_t> codes) const = 0;
 
-  // Codes and scales of the cells, any range of them, to weights of `dtype` (BF16, F16 or F32, rounded to nearest even,
-  // saturating at the largest finite value), row by row without gaps.
+  // Codes and scales of the cells, any range of them, to weights of `dtype` (BF16, F16 or F32, rounded to
+  // nearest even, saturating at the largest finite value), row by row without gaps.
   virtual void dequantize(const BlockGrid& grid, CellRange cells, const TensorCodec& codec,
                           std::span<const std::uint8_t> scales, std::span<const std::uint8_t> codes,
                           DType dtype, std::span<std::byte> weights) const = 0;

@@ -29,7 +29,7 @@ struct BlockGrid {
   int bits;
   std::uint64_t rows;
   std::uint64_t columns;
-  int cell_size;                // weights in a full cell
+  int cell_size;  // weights in a full cell
   std::uint64_t cells_per_row;
   std::uint64_t blocks_per_row;  // scale bytes a row; a tensor block has one byte in all
   std::uint64_t row_bytes;       // codes of a row
@@ -51,15 +51,17 @@ struct BlockGrid {
   }
   // Weights of this cell: cell_size, or what is left of the row.
   int cell_weights(std::uint64_t cell) const {
-    return static_cast<int>(
-        std::min<std::uint64_t>(cell_size, columns - cell % cells_per_row * cell_size));
+    return static_cast<int>(std::min<std::uint64_t>(cell_size, columns - cell % cells_per_row * cell_size));
   }
   // Index of the scale byte of this cell.
   std::uint64_t scale_index(std::uint64_t cell) const {
     switch (block.kind) {
-      case BlockKind::tensor: return 0;
-      case BlockKind::row: return cell / cells_per_row;
-      case BlockKind::small: break;
+      case BlockKind::tensor:
+        return 0;
+      case BlockKind::row:
+        return cell / cells_per_row;
+      case BlockKind::small:
+        break;
     }
     return cell;
   }

@@ -20,15 +20,15 @@ namespace afp {
 
 // A tensor's place in its checkpoint.
 struct CheckpointTensor : TensorInfo {
-  std::size_t shard = 0;           // index into Checkpoint::shards()
-  std::uint64_t file_offset = 0;   // of its first byte, from the start of the shard
+  std::size_t shard = 0;          // index into Checkpoint::shards()
+  std::uint64_t file_offset = 0;  // of its first byte, from the start of the shard
 };
 
 struct CheckpointShard {
-  std::string file_name;           // a plain name inside the folder
+  std::string file_name;  // a plain name inside the folder
   std::uint64_t file_bytes = 0;
-  std::uint64_t header_digest = 0; // XXH3-64 of the header's bytes
-  std::int64_t modified_ns = 0;    // time of last modification, nanoseconds since the epoch
+  std::uint64_t header_digest = 0;              // XXH3-64 of the header's bytes
+  std::int64_t modified_ns = 0;                 // time of last modification, nanoseconds since the epoch
   std::map<std::string, std::string> metadata;  // the header's __metadata__
   std::vector<std::size_t> tensors;             // indices into Checkpoint::tensors(), in file order
 };
@@ -46,11 +46,11 @@ class Checkpoint {
   ~Checkpoint();
 
   CheckpointKind kind() const;
-  const std::filesystem::path& path() const;        // as given to open()
-  const std::filesystem::path& folder() const;      // that holds the shards
-  bool is_folder() const;                           // open() was given a folder
+  const std::filesystem::path& path() const;    // as given to open()
+  const std::filesystem::path& folder() const;  // that holds the shards
+  bool is_folder() const;                       // open() was given a folder
   const std::vector<CheckpointShard>& shards() const;
-  const std::vector<CheckpointTensor>& tensors() const;  // shard by shard, in file order
+  const std::vector<CheckpointTensor>& tensors() const;       // shard by shard, in file order
   const CheckpointTensor* find(std::string_view name) const;  // null when absent
 
   // Reads `out.size()` bytes of the tensor from byte `offset` on. Thread-safe. Throws IoError on

@@ -44,9 +44,9 @@ AFP_HD constexpr float decode(Format format, std::uint32_t code) {
   const std::uint32_t magnitude = code & format.max_magnitude();
   const std::uint32_t exponent = magnitude >> m;
   const float value =
-      exponent == 0 ? static_cast<float>(magnitude) * exp2_int(format.step_exponent())
-                    : bits_float(((exponent + 127 - format.bias()) << 23) |
-                                 ((magnitude << (23 - m)) & 0x7FFFFFu));
+      exponent == 0
+          ? static_cast<float>(magnitude) * exp2_int(format.step_exponent())
+          : bits_float(((exponent + 127 - format.bias()) << 23) | ((magnitude << (23 - m)) & 0x7FFFFFu));
   return bits_float(float_bits(value) | ((code >> (format.bits() - 1)) << 31));
 }
 
@@ -55,7 +55,9 @@ AFP_HD constexpr float decode(Format format, std::uint32_t code) {
 inline constexpr int kE8m0Bias = 127;
 inline constexpr std::uint32_t kE8m0Invalid = 255;  // NaN in OCP MX; refused here
 
-AFP_HD constexpr float e8m0_value(std::uint32_t byte) { return exp2_int(static_cast<int>(byte) - kE8m0Bias); }
+AFP_HD constexpr float e8m0_value(std::uint32_t byte) {
+  return exp2_int(static_cast<int>(byte) - kE8m0Bias);
+}
 
 // The scale exponents x an encoder may choose: every value of the Format times 2^x is a finite
 // float32, and every rounding threshold times 2^x is a boundary between keys of the magnitude
@@ -64,11 +66,13 @@ AFP_HD constexpr int min_scale_exponent(Format format) {
   const int lowest = format.bias() + format.mantissa_bits - 134;
   return lowest > -kE8m0Bias ? lowest : -kE8m0Bias;
 }
-AFP_HD constexpr int max_scale_exponent(Format format) { return 127 - format.max_exponent(); }
+AFP_HD constexpr int max_scale_exponent(Format format) {
+  return 127 - format.max_exponent();
+}
 
 // --- ue4m3: the magnitude of an OCP E4M3 number; bit 7 chooses the block's Format --------------
 
-inline constexpr std::uint32_t kUe4m3Max = 0x7E;      // 448; 0x7F is NaN in OCP E4M3, not used here
+inline constexpr std::uint32_t kUe4m3Max = 0x7E;  // 448; 0x7F is NaN in OCP E4M3, not used here
 inline constexpr std::uint32_t kUe4m3Alternative = 0x80;
 
 // The value of bits 0..6: e = bits >> 3, m = bits & 7; 2^(e-7) * (1 + m/8), or m * 2^-9 for e = 0.
@@ -77,10 +81,14 @@ AFP_HD constexpr float ue4m3_value(std::uint32_t bits) {
 }
 
 // 1 / s rounded to float32: exact for a power of two.
-AFP_HD constexpr float scale_reciprocal(float scale) { return 1.0f / scale; }
+AFP_HD constexpr float scale_reciprocal(float scale) {
+  return 1.0f / scale;
+}
 
 // The element types of checkpoints as float32, exact.
-AFP_HD constexpr float bf16_to_float(std::uint16_t bits) { return bits_float(static_cast<std::uint32_t>(bits) << 16); }
+AFP_HD constexpr float bf16_to_float(std::uint16_t bits) {
+  return bits_float(static_cast<std::uint32_t>(bits) << 16);
+}
 
 AFP_HD constexpr float f16_to_float(std::uint16_t bits) {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;

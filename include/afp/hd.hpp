@@ -12,8 +12,12 @@
 
 namespace afp {
 
-AFP_HD constexpr std::uint32_t float_bits(float value) { return __builtin_bit_cast(std::uint32_t, value); }
-AFP_HD constexpr float bits_float(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
+AFP_HD constexpr std::uint32_t float_bits(float value) {
+  return __builtin_bit_cast(std::uint32_t, value);
+}
+AFP_HD constexpr float bits_float(std::uint32_t bits) {
+  return __builtin_bit_cast(float, bits);
+}
 
 // 2^exponent in float32, subnormals included; `exponent` in -149..127.
 AFP_HD constexpr float exp2_int(int exponent) {

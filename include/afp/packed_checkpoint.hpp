@@ -22,14 +22,14 @@
 namespace afp {
 
 struct PackedEntry {
-  TensorInfo source;                     // as it was before packing
-  std::string source_digest;             // XXH3-128 of its bytes, 32 hexadecimal digits
-  std::optional<Encoding> encoding;      // absent: kept as it was
-  std::string kept;                      // why
-  std::string codes_digest;              // of a packed tensor: of its codes
-  std::string scales_digest;             // and of its scale bytes with the tensor's scale, where it has one, behind
-  double squared_error = 0.0;            // of a packed tensor, in the units of the weights
-  double signal = 0.0;                   // sum of the squared weights
+  TensorInfo source;                 // as it was before packing
+  std::string source_digest;         // XXH3-128 of its bytes, 32 hexadecimal digits
+  std::optional<Encoding> encoding;  // absent: kept as it was
+  std::string kept;                  // why
+  std::string codes_digest;          // of a packed tensor: of its codes
+  std::string scales_digest;   // and of its scale bytes with the tensor's scale, where it has one, behind
+  double squared_error = 0.0;  // of a packed tensor, in the units of the weights
+  double signal = 0.0;         // sum of the squared weights
 
   // In checkpoint().tensors(): the kept tensor or the codes, the scales, the tensor's scale.
   std::size_t data = 0;
@@ -49,9 +49,9 @@ class PackedCheckpoint {
   ~PackedCheckpoint();
 
   const Checkpoint& checkpoint() const;
-  const std::vector<PackedEntry>& entries() const;   // in the source's order
+  const std::vector<PackedEntry>& entries() const;       // in the source's order
   const PackedEntry* find(std::string_view name) const;  // by the source's name; null when absent
-  const std::string& effort() const;                 // "exact" or "fast"
+  const std::string& effort() const;                     // "exact" or "fast"
 
  private:
   struct State;

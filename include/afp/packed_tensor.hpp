@@ -14,9 +14,9 @@ namespace afp {
 struct PackedTensor {
   TensorInfo source;
   Encoding encoding;
-  float tensor_scale = 1.0f;          // of ue4m3
-  std::vector<std::uint8_t> codes;    // as BlockGrid lays them out
-  std::vector<std::uint8_t> scales;   // one byte a block
+  float tensor_scale = 1.0f;         // of ue4m3
+  std::vector<std::uint8_t> codes;   // as BlockGrid lays them out
+  std::vector<std::uint8_t> scales;  // one byte a block
   double squared_error = 0.0;
   double signal = 0.0;
 
@@ -24,8 +24,12 @@ struct PackedTensor {
 };
 
 // Names of the tensors that stand beside the codes in a packed checkpoint.
-inline std::string scales_name(const std::string& name) { return name + "_scale"; }
-inline std::string tensor_scale_name(const std::string& name) { return name + "_scale_2"; }
+inline std::string scales_name(const std::string& name) {
+  return name + "_scale";
+}
+inline std::string tensor_scale_name(const std::string& name) {
+  return name + "_scale_2";
+}
 
 // Shape of the code tensor, [rows, blocks, bytes], and of the scale tensor, [rows, blocks], in a packed
 // checkpoint, and the bytes both take together with the tensor's scale. An empty tensor has no scales.

@@ -14,20 +14,20 @@ namespace afp {
 
 struct PlanEntry {
   std::string name;
-  std::optional<Encoding> encoding;   // absent: kept
-  std::string kept;                   // why it is kept, as "1-D"; empty otherwise
-  std::uint64_t bytes = 0;            // predicted size of the data, scales included
-  std::optional<double> cost;         // predicted squared error, where it was measured
+  std::optional<Encoding> encoding;  // absent: kept
+  std::string kept;                  // why it is kept, as "1-D"; empty otherwise
+  std::uint64_t bytes = 0;           // predicted size of the data, scales included
+  std::optional<double> cost;        // predicted squared error, where it was measured
 };
 
 struct Plan {
-  std::vector<PlanEntry> tensors;     // in checkpoint order
+  std::vector<PlanEntry> tensors;  // in checkpoint order
 
   const PlanEntry* find(std::string_view name) const;  // null when absent
 };
 
-// {"afp_plan": 1, "tensors": [{"name", "encoding"|"kept", "bytes", "cost"?}]}. parse_plan throws InputError that
-// names `file` for anything else: unknown keys, duplicate names, malformed Encodings.
+// {"afp_plan": 1, "tensors": [{"name", "encoding"|"kept", "bytes", "cost"?}]}. parse_plan throws InputError
+// that names `file` for anything else: unknown keys, duplicate names, malformed Encodings.
 std::string to_json(const Plan& plan);
 Plan parse_plan(std::string_view json, const std::string& file);
 
@@ -36,18 +36,19 @@ struct EncodingRequest {
   int bits = 4;
   Block block;
   ScaleKind scale = ScaleKind::ue4m3;
-  std::optional<Encoding> encoding;   // given whole: the three above do not count
+  std::optional<Encoding> encoding;  // given whole: the three above do not count
 
   // The Encodings to choose from: one, or under e8m0 every Format of `bits` bits.
   std::vector<Encoding> candidates() const;
 };
 
-// One rule about tensors, by regular expression (ECMAScript without back-references, found anywhere in the name).
+// One rule about tensors, by regular expression (ECMAScript without back-references, found anywhere in the
+// name).
 struct Rule {
   enum class Action { keep, only, set };
   Action action = Action::keep;
   std::string pattern;
-  std::optional<Encoding> encoding;   // of set
+  std::optional<Encoding> encoding;  // of set
 
   // "keep REGEX", "only REGEX", "set REGEX=ENCODING", as a line of a rules file has it.
   static Rule parse(std::string_view text);

@@ -9,9 +9,9 @@
 namespace afp {
 
 struct Progress {
-  std::uint64_t bytes_done = 0;   // of source data
+  std::uint64_t bytes_done = 0;  // of source data
   std::uint64_t bytes_total = 0;
-  std::string tensor;             // the one being worked on
+  std::string tensor;  // the one being worked on
 };
 
 // Called from one thread at a time, at most some ten times a second and once at the end.

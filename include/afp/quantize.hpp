@@ -21,8 +21,9 @@ namespace afp {
 
 // Quantizes `weights` (BF16, F16 or F32, as in a file) under the Encoding; with several candidates
 // under the one of least squared error, the first on a tie. Throws InputError for non-finite weights.
-PackedTensor quantize_tensor(const Backend& backend, const TensorInfo& info, std::span<const std::byte> weights,
-                             std::span<const Encoding> candidates, Effort effort = Effort::exact);
+PackedTensor quantize_tensor(const Backend& backend, const TensorInfo& info,
+                             std::span<const std::byte> weights, std::span<const Encoding> candidates,
+                             Effort effort = Effort::exact);
 
 // Weights of `dtype` from the packed tensor.
 std::vector<std::byte> dequantize_tensor(const Backend& backend, const PackedTensor& packed, DType dtype);
@@ -33,8 +34,8 @@ struct QuantizeOptions {
   EncodingRequest request;
   std::vector<Rule> rules;
   Effort effort = Effort::exact;
-  bool force = false;               // empty OUTPUT first, unless it holds an unfinished run of this request
-  bool dry_run = false;             // do all but write: the result is exact, OUTPUT is not touched
+  bool force = false;    // empty OUTPUT first, unless it holds an unfinished run of this request
+  bool dry_run = false;  // do all but write: the result is exact, OUTPUT is not touched
   RunOptions run;
 };
 
@@ -43,27 +44,27 @@ struct TensorResult {
   std::optional<Encoding> encoding;  // absent: kept
   std::string kept;
   std::uint64_t source_bytes = 0;
-  std::uint64_t packed_bytes = 0;    // scales included
+  std::uint64_t packed_bytes = 0;  // scales included
   double squared_error = 0.0;
   double signal = 0.0;
 
-  double bpw() const;                // bits per weight, scales included; 0 for an empty tensor
-  double sqnr_db() const;            // infinite where the error is 0
+  double bpw() const;      // bits per weight, scales included; 0 for an empty tensor
+  double sqnr_db() const;  // infinite where the error is 0
 };
 
 struct QuantizeResult {
-  std::vector<TensorResult> tensors;     // in checkpoint order
-  std::string backend;                   // "cpu"
+  std::vector<TensorResult> tensors;  // in checkpoint order
+  std::string backend;                // "cpu"
   std::size_t shards = 0;
-  std::size_t resumed_shards = 0;        // found finished by an earlier run
+  std::size_t resumed_shards = 0;  // found finished by an earlier run
   // Busy seconds by stage, summed over threads; stages overlap.
   double read_seconds = 0.0, search_seconds = 0.0, encode_seconds = 0.0, write_seconds = 0.0;
-  double total_seconds = 0.0;            // of the wall clock
+  double total_seconds = 0.0;  // of the wall clock
 
   std::uint64_t source_bytes() const;
   std::uint64_t packed_bytes() const;
-  double bpw() const;                    // over the quantized tensors
-  double sqnr_db() const;                // likewise
+  double bpw() const;      // over the quantized tensors
+  double sqnr_db() const;  // likewise
 };
 
 // What quantize_checkpoint is going to do, from the headers alone.
@@ -73,8 +74,8 @@ struct QuantizePlan {
     std::string kept;                  // why
     std::uint64_t bytes = 0;           // of the result, scales included
   };
-  std::vector<Entry> tensors;          // in checkpoint order
-  std::uint64_t peak_memory = 0;       // bytes, of the whole process
+  std::vector<Entry> tensors;     // in checkpoint order
+  std::uint64_t peak_memory = 0;  // bytes, of the whole process
 };
 QuantizePlan plan_quantization(const Checkpoint& input, const QuantizeOptions& options);
 
@@ -85,12 +86,12 @@ QuantizeResult quantize_checkpoint(const Checkpoint& input, const std::filesyste
                                    const QuantizeOptions& options);
 
 struct DequantizeOptions {
-  std::optional<DType> dtype;        // of the weights; else as the source had them
+  std::optional<DType> dtype;  // of the weights; else as the source had them
   bool force = false;
   RunOptions run;
 };
 struct DequantizeResult {
-  std::size_t tensors = 0;           // dequantized; the others were copied
+  std::size_t tensors = 0;  // dequantized; the others were copied
   std::uint64_t packed_bytes = 0, written_bytes = 0;
   double total_seconds = 0.0;
 };
@@ -99,11 +100,11 @@ DequantizeResult dequantize_checkpoint(const PackedCheckpoint& input, const std:
                                        const DequantizeOptions& options);
 
 struct VerifyProblem {
-  std::string name;                  // of the tensor; empty where none is concerned
+  std::string name;  // of the tensor; empty where none is concerned
   std::string what;
 };
 struct VerifyResult {
-  std::size_t tensors = 0;           // looked at
+  std::size_t tensors = 0;  // looked at
   std::vector<VerifyProblem> problems;
   std::optional<double> sqnr_db;     // measured, with a source
   std::vector<TensorResult> errors;  // likewise, of each quantized tensor
@@ -112,6 +113,7 @@ struct VerifyResult {
 // Checks digests and scale bytes of everything in the packed checkpoint; with `source` also that it is the
 // checkpoint it was made from, and that the error of every tensor, measured by decoding, is what the
 // manifest says.
-VerifyResult verify_checkpoint(const PackedCheckpoint& packed, const Checkpoint* source, const RunOptions& run);
+VerifyResult verify_checkpoint(const PackedCheckpoint& packed, const Checkpoint* source,
+                               const RunOptions& run);
 
 }  // namespace afp

@@ -4,9 +4,9 @@
 // s0 is the smallest scale under which a block's largest magnitude does not clip. The scale of
 // least squared error lies below 2 s0: from there on, halving a scale keeps every value that a
 // weight could be rounded to. (The smallest ue4m3 scales, multiples of one step, are the exception: odd
-// ones have no half, and up to the end of the first normal octave they are all scanned.) Scales are scanned from the largest below 2 s0 downward, until the
-// error of the clipped weights alone exceeds the best total so far. Ties go to the larger scale,
-// then to the first Format. A block of zeros has scale byte 0.
+// ones have no half, and up to the end of the first normal octave they are all scanned.) Scales are scanned
+// from the largest below 2 s0 downward, until the error of the clipped weights alone exceeds the best total
+// so far. Ties go to the larger scale, then to the first Format. A block of zeros has scale byte 0.
 #pragma once
 
 #include <cstdint>

@@ -38,6 +38,8 @@ class Size {
 };
 
 // ceil(a / b) without the overflow of (a + b - 1) / b.
-constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return a / b + (a % b != 0); }
+constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) {
+  return a / b + (a % b != 0);
+}
 
 }  // namespace afp

@@ -30,24 +30,24 @@ class Statistics {
   void merge(const Statistics& other);  // of the same dtype
 
   DType dtype() const { return dtype_; }
-  std::uint64_t count() const;          // finite weights
+  std::uint64_t count() const;  // finite weights
   std::uint64_t zeros() const;
   std::uint64_t nonfinite() const;
-  float absmax() const;                 // largest finite |w|; 0 when there is none
-  double sum_of_squares() const;        // of the finite weights
+  float absmax() const;           // largest finite |w|; 0 when there is none
+  double sum_of_squares() const;  // of the finite weights
 
   // What is known of the weights that share a key. Their magnitudes are base + r * step with
   // integer r in 0..32767 (for BF16 and F16 r is always 0).
   struct Key {
     float base;
     float step;
-    std::uint64_t count;        // weights
-    std::uint64_t count_base;   // of them those with r == 0
+    std::uint64_t count;       // weights
+    std::uint64_t count_base;  // of them those with r == 0
     std::uint64_t sum_r;
     std::uint64_t sum_r2;
   };
   std::size_t key_count() const;
-  Key key(std::size_t index) const;     // keys ascend by magnitude
+  Key key(std::size_t index) const;  // keys ascend by magnitude
 
   friend bool operator==(const Statistics&, const Statistics&) = default;
 
