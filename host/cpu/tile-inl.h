@@ -29,7 +29,6 @@ using MF = hn::Mask<DF>;
 
 inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(DF()));
 
-
 #if HWY_TARGET != HWY_SCALAR
 // One register whose 128-bit part b holds the 16 bytes at p + b * stride.
 template <class D>
