@@ -44,9 +44,7 @@ struct EncodedSample {
   void set_tensor_scale(const Backend& backend) {
     const Encoding& encoding = codec.encoding;
     if (encoding.scale != ScaleKind::ue4m3) return;
-    float smallest_max = encoding.format.max_value();
-    if (encoding.alternative) smallest_max = std::min(smallest_max, encoding.alternative->max_value());
-    codec.tensor_scale = ue4m3_tensor_scale(smallest_max, backend.extent(piece()).absmax);
+    codec.tensor_scale = ue4m3_tensor_scale(encoding.smallest_max_value(), backend.extent(piece()).absmax);
   }
 
   BlockGrid grid;

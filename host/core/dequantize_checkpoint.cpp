@@ -1,5 +1,4 @@
 // dequantize_checkpoint: packed shards in, plain shards of the same names out, in pieces.
-#include <tbb/info.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
@@ -66,7 +65,7 @@ class CheckpointDequantizer {
       : input_(input),
         source_(input.checkpoint()),
         options_(options),
-        threads_(options.run.threads > 0 ? options.run.threads : tbb::info::default_concurrency()),
+        threads_(thread_count(options.run)),
         shares_(options.run.memory_budget, threads_),
         backend_(make_cpu_backend(threads_)),
         meter_(options.run.progress, total_bytes()),

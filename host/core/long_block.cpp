@@ -25,12 +25,17 @@ float block_scale(const TensorCodec& codec, std::uint8_t byte) {
 
 }  // namespace
 
+int lowest_block_exponent(const TensorCodec& codec) {
+  constexpr int kReach = 48;
+  const int smallest_scale =
+      is_e8m0(codec) ? -kE8m0Bias : static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127 - 9;
+  return std::max(-126, smallest_scale - kReach);
+}
+
 LongBlock::LongBlock(const TensorCodec& codec, float absmax_) : absmax(absmax_) {
   // Largest magnitude in [1, 2), unless the smallest scale is far above it.
-  const int lowest_scale =
-      is_e8m0(codec) ? -kE8m0Bias : static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127 - 9;
   const int own = static_cast<int>(float_bits(absmax) >> 23) - 127;
-  exponent = std::min(std::max({own, -126, lowest_scale - 48}), 126);
+  exponent = std::min(std::max(own, lowest_block_exponent(codec)), 126);
 }
 
 float LongBlock::normalized_scale(const TensorCodec& codec, std::uint8_t byte) const {

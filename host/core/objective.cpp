@@ -86,9 +86,7 @@ std::optional<TensorScale> choose_tensor_scale(const Statistics& statistics, con
 
   TensorScale best{0, 1.0f, std::numeric_limits<double>::infinity()};
   float best_value = 0.0f;
-  float smallest_max = encoding.format.max_value();
-  if (encoding.alternative) smallest_max = std::min(smallest_max, encoding.alternative->max_value());
-  if (!is_e8m0) best.tensor_scale = ue4m3_tensor_scale(smallest_max, absmax);
+  if (!is_e8m0) best.tensor_scale = ue4m3_tensor_scale(encoding.smallest_max_value(), absmax);
 
   for (int which = 0; which < encoding.format_count(); ++which) {
     const Format format = which == 0 ? encoding.format : *encoding.alternative;

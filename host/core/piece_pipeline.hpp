@@ -2,6 +2,7 @@
 // time; computing in any order. A piece's buffers are taken again once it has been written.
 #pragma once
 
+#include <tbb/info.h>
 #include <tbb/parallel_pipeline.h>
 #include <tbb/task_arena.h>
 
@@ -14,6 +15,10 @@
 #include "afp/progress.hpp"
 
 namespace afp {
+
+inline int thread_count(const RunOptions& run) {
+  return run.threads > 0 ? run.threads : tbb::info::default_concurrency();
+}
 
 // Busy seconds of a stage, summed over threads.
 class StageClock {

@@ -1,6 +1,5 @@
 // The whole line over a checkpoint: select, then shard by shard quantize and write, then the files
 // that make the output complete.
-#include <tbb/info.h>
 #include <tbb/task_arena.h>
 
 #include <chrono>
@@ -30,10 +29,6 @@ constexpr std::uint64_t kBaseMemory = 24 << 20;
 double decibel(double signal, double error) {
   if (error == 0.0) return std::numeric_limits<double>::infinity();
   return 10.0 * std::log10(signal / error);
-}
-
-int thread_count(const RunOptions& run) {
-  return run.threads > 0 ? run.threads : tbb::info::default_concurrency();
 }
 
 std::vector<ShardQuantizer::Item> items_of(const Checkpoint& input, const CheckpointShard& shard,

@@ -9,15 +9,6 @@
 #include "afp/scale.hpp"
 
 namespace afp {
-namespace {
-
-float smallest_max(const Encoding& encoding) {
-  const float first = encoding.format.max_value();
-  return encoding.alternative ? std::min(first, encoding.alternative->max_value()) : first;
-}
-
-}  // namespace
-
 TensorEncoder::TensorEncoder(const Backend& backend, const TensorInfo& info, std::vector<Encoding> candidates,
                              Effort effort)
     : backend_(backend),
@@ -38,12 +29,10 @@ TensorEncoder::TensorEncoder(const Backend& backend, const TensorInfo& info, std
     candidates_.push_back({{encoding, 1.0f}, std::vector<std::uint8_t>(grid_.scale_count()), {}});
     if (first.block.kind != BlockKind::tensor) candidates_.back().sums.resize(strips);
   }
-  needs_extent_ = first.scale == ScaleKind::ue4m3;
-  const bool keys_decide = first.scale == ScaleKind::e8m0 || dtype_ != DType::F32;
-  if (first.block.kind == BlockKind::tensor) {
-    if (keys_decide) needs_extent_ = false;
+  if (first.block.kind == BlockKind::tensor)
     statistics_.emplace(dtype_);
-  }
+  else
+    needs_extent_ = first.scale == ScaleKind::ue4m3;
 }
 
 std::uint64_t TensorEncoder::memory() const {
@@ -54,16 +43,17 @@ std::uint64_t TensorEncoder::memory() const {
 }
 
 void TensorEncoder::scan(const WeightPiece& piece) {
+  if (statistics_) {
+    Statistics part(dtype_);
+    backend_.accumulate(piece, part);
+    const std::lock_guard lock(mutex_);
+    statistics_->merge(part);
+    return;
+  }
   const Extent extent = backend_.extent(piece);
   nonfinite_ += extent.nonfinite;
-  std::optional<Statistics> part;
-  if (statistics_) {
-    part.emplace(dtype_);
-    backend_.accumulate(piece, *part);
-  }
   const std::lock_guard lock(mutex_);
   absmax_ = std::max(absmax_, extent.absmax);
-  if (part) statistics_->merge(*part);
 }
 
 void TensorEncoder::check_finite() const {
@@ -75,10 +65,15 @@ void TensorEncoder::check_finite() const {
 }
 
 void TensorEncoder::finish_scan() {
+  if (statistics_) {
+    nonfinite_ = statistics_->nonfinite();
+    absmax_ = statistics_->absmax();
+  }
   check_finite();
   if (candidates_[0].codec.encoding.scale == ScaleKind::ue4m3)
     for (Candidate& candidate : candidates_)
-      candidate.codec.tensor_scale = ue4m3_tensor_scale(smallest_max(candidate.codec.encoding), absmax_);
+      candidate.codec.tensor_scale =
+          ue4m3_tensor_scale(candidate.codec.encoding.smallest_max_value(), absmax_);
   if (statistics_) choose_from_statistics();
 }
 

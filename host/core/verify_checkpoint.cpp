@@ -1,6 +1,5 @@
 // verify_checkpoint: every byte of a packed checkpoint against its manifest, and with the source at hand the
 // error of every tensor by decoding it.
-#include <tbb/info.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
@@ -69,7 +68,7 @@ class Verifier {
       : packed_(packed),
         source_(source),
         run_(run),
-        threads_(run.threads > 0 ? run.threads : tbb::info::default_concurrency()),
+        threads_(thread_count(run)),
         shares_(run.memory_budget, threads_),
         backend_(make_cpu_backend(threads_)),
         meter_(run.progress, total_bytes()),

@@ -39,83 +39,74 @@ HWY_INLINE Largest largest_of(const Tile& tile, int lane) {
           hn::Mul(hn::Load(df, tile.second + lane), normalizer)};
 }
 
-HWY_INLINE VF sum_of_squares(const Lanes& cells) {
+// The one order of sums within a block: of the squares of term(magnitude, c) over the weights, for kCount
+// values of c side by side, so that each weight is loaded once and the chains of additions overlap.
+template <int kCount, class Term>
+HWY_INLINE void sums_of_squares(const Lanes& cells, const Term& term, VF (&totals)[kCount]) {
   const DF df;
-  VF sum[4] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
+  VF sum[kCount][4];
+  for (int c = 0; c < kCount; ++c)
+    for (int u = 0; u < 4; ++u) sum[c][u] = hn::Zero(df);
   const float* p = cells.magnitudes;
   for (int j = 0; j < cells.length; j += 4) {
     for (int u = 0; u < 4; ++u, p += kTileCells) {
       const VF magnitude = hn::Load(df, p);
-      sum[u] = hn::Add(sum[u], hn::Mul(magnitude, magnitude));
-    }
-  }
-  return hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]));
-}
-
-// Sum of (a - scale * round(a / scale))^2. scale * value is exact, so that fusing it with the
-// subtraction changes nothing. Without kClips no magnitude exceeds the Format's largest value.
-template <bool kClips, GridKind kind>
-HWY_INLINE VF squared_error(const Lanes& cells, const Rounder<kind>& rounder, VF scale, VF reciprocal) {
-  const DF df;
-  VF sum[4] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
-  const float* p = cells.magnitudes;
-  for (int j = 0; j < cells.length; j += 4) {
-    for (int u = 0; u < 4; ++u, p += kTileCells) {
-      const VF magnitude = hn::Load(df, p);
-      VF y = hn::Mul(magnitude, reciprocal);
-      if constexpr (kClips) y = hn::Min(y, hn::Set(df, rounder.max_value));
-      const VF error = hn::NegMulAdd(rounder.value(y), scale, magnitude);
-      sum[u] = hn::Add(sum[u], hn::Mul(error, error));
-    }
-  }
-  return hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]));
-}
-
-// Two scales at once, where there are registers for it: each weight is loaded once, and the two chains of
-// sums keep more of the processor busy than one.
-template <bool kClips, GridKind kind>
-HWY_INLINE void two_squared_errors(const Lanes& cells, const Rounder<kind>& rounder, const VF (&scale)[2],
-                                   const VF (&reciprocal)[2], VF (&cost)[2]) {
-  const DF df;
-  if constexpr (kLanes < kTileCells) {
-    for (int c = 0; c < 2; ++c) cost[c] = squared_error<kClips>(cells, rounder, scale[c], reciprocal[c]);
-    return;
-  }
-  const VF zero = hn::Zero(df);
-  VF sum[2][4] = {{zero, zero, zero, zero}, {zero, zero, zero, zero}};
-  const float* p = cells.magnitudes;
-  for (int j = 0; j < cells.length; j += 4) {
-    for (int u = 0; u < 4; ++u, p += kTileCells) {
-      const VF magnitude = hn::Load(df, p);
-      for (int c = 0; c < 2; ++c) {
-        VF y = hn::Mul(magnitude, reciprocal[c]);
-        if constexpr (kClips) y = hn::Min(y, hn::Set(df, rounder.max_value));
-        const VF error = hn::NegMulAdd(rounder.value(y), scale[c], magnitude);
-        sum[c][u] = hn::Add(sum[c][u], hn::Mul(error, error));
+      for (int c = 0; c < kCount; ++c) {
+        const VF value = term(magnitude, c);
+        sum[c][u] = hn::Add(sum[c][u], hn::Mul(value, value));
       }
     }
   }
-  for (int c = 0; c < 2; ++c) cost[c] = hn::Add(hn::Add(sum[c][0], sum[c][1]), hn::Add(sum[c][2], sum[c][3]));
+  for (int c = 0; c < kCount; ++c)
+    totals[c] = hn::Add(hn::Add(sum[c][0], sum[c][1]), hn::Add(sum[c][2], sum[c][3]));
+}
+
+HWY_INLINE VF sum_of_squares(const Lanes& cells) {
+  VF total[1];
+  sums_of_squares(
+      cells, [](VF magnitude, int) HWY_ATTR { return magnitude; }, total);
+  return total[0];
+}
+
+// Sums of (a - scale * round(a / scale))^2 for each scale. scale * value is exact, so that fusing it with the
+// subtraction changes nothing. Without kClips no magnitude exceeds the Format's largest value.
+template <bool kClips, int kCount, GridKind kind>
+HWY_INLINE void squared_errors(const Lanes& cells, const Rounder<kind>& rounder, const VF (&scale)[kCount],
+                               const VF (&reciprocal)[kCount], VF (&cost)[kCount]) {
+  const auto error = [&](VF magnitude, int c) HWY_ATTR {
+    VF y = hn::Mul(magnitude, reciprocal[c]);
+    if constexpr (kClips) y = hn::Min(y, hn::Set(DF(), rounder.max_value));
+    return hn::NegMulAdd(rounder.value(y), scale[c], magnitude);
+  };
+  sums_of_squares(cells, error, cost);
 }
 
 template <bool kClips, GridKind kind>
-HWY_INLINE VF squared_error(const Lanes& cells, const Rounder<kind>& rounder, VF scale) {
-  return squared_error<kClips>(cells, rounder, scale, hn::Div(hn::Set(DF(), 1.0f), scale));
+HWY_INLINE VF squared_error(const Lanes& cells, const Rounder<kind>& rounder, VF scale, VF reciprocal) {
+  VF cost[1];
+  squared_errors<kClips, 1>(cells, rounder, {scale}, {reciprocal}, cost);
+  return cost[0];
+}
+
+// Two scales at once, where there are registers for it.
+template <bool kClips, GridKind kind>
+HWY_INLINE void two_squared_errors(const Lanes& cells, const Rounder<kind>& rounder, const VF (&scale)[2],
+                                   const VF (&reciprocal)[2], VF (&cost)[2]) {
+  if constexpr (kLanes == kTileCells) {
+    squared_errors<kClips, 2>(cells, rounder, scale, reciprocal, cost);
+  } else {
+    for (int c = 0; c < 2; ++c) cost[c] = squared_error<kClips>(cells, rounder, scale[c], reciprocal[c]);
+  }
 }
 
 // Squared error of what clips: a - scale * max_value where that is positive.
 HWY_INLINE VF clipped_error(const Lanes& cells, float max_value, VF scale) {
-  const DF df;
-  VF sum[4] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
-  const VF largest = hn::Mul(scale, hn::Set(df, max_value));
-  const float* p = cells.magnitudes;
-  for (int j = 0; j < cells.length; j += 4) {
-    for (int u = 0; u < 4; ++u, p += kTileCells) {
-      const VF excess = hn::Max(hn::Sub(hn::Load(df, p), largest), hn::Zero(df));
-      sum[u] = hn::Add(sum[u], hn::Mul(excess, excess));
-    }
-  }
-  return hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3]));
+  const VF largest = hn::Mul(scale, hn::Set(DF(), max_value));
+  VF total[1];
+  sums_of_squares(
+      cells, [&](VF magnitude, int) HWY_ATTR { return hn::Max(hn::Sub(magnitude, largest), hn::Zero(DF())); },
+      total);
+  return total[0];
 }
 
 // The best found so far for one lane group: cost, and the scale as the scan counts it (an e8m0

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "host/core/long_block.hpp"
 #include "host/cpu/encode-inl.h"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/scale_search-inl.h"
@@ -51,12 +52,6 @@ void load_tile(const WeightPiece& piece, std::uint64_t first, int cells, Tile& t
     default:
       return load_weights<DType::F32>(source, stride, tile);
   }
-}
-
-// Exponent of the smallest scale, which a tile's normalizers must keep in reach.
-int lowest_scale_exponent(const TensorCodec& codec) {
-  if (codec.encoding.scale == ScaleKind::e8m0) return -kE8m0Bias;
-  return static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127 - 9;
 }
 
 // Scale bytes and costs (in normalized units) of the tile's cells under one candidate.
@@ -117,7 +112,7 @@ void search_cells(const WeightPiece& piece, CellRange cells, std::span<const Ten
     for (std::size_t c = 0; c < candidates.size(); ++c) {
       // A candidate's result does not depend on the others: it is normalized for its own scales, which mostly
       // is what the one before had.
-      if (find_normalizers(lowest_scale_exponent(candidates[c]), tile) || c == 0) {
+      if (find_normalizers(lowest_block_exponent(candidates[c]), tile) || c == 0) {
         normalize(tile);
         for (int lane = 0; lane < kTileCells; lane += kLanes)
           hn::Store(sum_of_squares(lanes_of(tile, lane)), DF(), squares + lane);
@@ -177,8 +172,9 @@ void score_segments(const WeightPiece& piece, CellRange cells, Format format, fl
       for (std::size_t s = 0; s < scales.size(); ++s) {
         alignas(64) float errors[kTileCells], clipped[kTileCells];
         const VF scale = hn::Set(df, scales[s]);
+        const VF reciprocal = hn::Div(hn::Set(df, 1.0f), scale);
         for (int lane = 0; lane < kTileCells; lane += kLanes) {
-          hn::Store(squared_error<true>(lanes_of(tile, lane), rounder, scale), df, errors + lane);
+          hn::Store(squared_error<true>(lanes_of(tile, lane), rounder, scale, reciprocal), df, errors + lane);
           hn::Store(clipped_error(lanes_of(tile, lane), rounder.max_value, scale), df, clipped + lane);
         }
         error_sums[s].add(errors);

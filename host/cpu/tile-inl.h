@@ -141,14 +141,14 @@ HWY_INLINE void find_largest(Tile& tile) {
   }
 }
 
-// Normalizers from absmax. A block far smaller than the smallest scale it can get (2^lowest_scale)
-// is normalized by that instead, so that its scales stay ordinary numbers. Tells whether any has changed.
-HWY_INLINE bool find_normalizers(int lowest_scale, Tile& tile) {
+// Normalizers from absmax. A block far smaller than the smallest scale it can get is normalized as if it were
+// of size 2^lowest (lowest_block_exponent), so that its scales stay ordinary numbers. Tells whether any has
+// changed.
+HWY_INLINE bool find_normalizers(int lowest, Tile& tile) {
   bool changed = false;
   const DF df;
   const DI di;
   const DU du;
-  const int lowest = HWY_MAX(-126, lowest_scale - 48);
   for (int lane = 0; lane < kTileCells; lane += kLanes) {
     const VI bits = hn::BitCast(di, hn::Load(df, tile.absmax + lane));
     // At most 126: the normalizer is a normal number then.

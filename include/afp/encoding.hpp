@@ -40,6 +40,11 @@ struct Encoding {
 
   int bits() const { return format.bits(); }
   int format_count() const { return alternative ? 2 : 1; }
+  // The lesser of its Formats' largest values.
+  float smallest_max_value() const {
+    const float first = format.max_value();
+    return alternative && alternative->max_value() < first ? alternative->max_value() : first;
+  }
   // The Format of a block with this scale byte.
   Format format_of(std::uint8_t scale_byte) const {
     return alternative && (scale_byte & 0x80) ? *alternative : format;
