@@ -74,6 +74,24 @@ ErrorSums error_sums(const Statistics& statistics, Format format, float scale) {
 
 }  // namespace
 
+Objective parse_objective(std::string_view text) {
+  for (const Objective objective : {Objective::mse, Objective::kl, Objective::kl_seed})
+    if (text == to_string(objective)) return objective;
+  throw UsageError("unknown objective '" + std::string(text) + "'; expected mse, kl or kl-seed");
+}
+
+std::string_view to_string(Objective objective) {
+  switch (objective) {
+    case Objective::mse:
+      return "mse";
+    case Objective::kl:
+      return "kl";
+    case Objective::kl_seed:
+      break;
+  }
+  return "kl-seed";
+}
+
 double squared_error(const Statistics& statistics, Format format, float scale) {
   return error_sums(statistics, format, scale).total;
 }

@@ -3,11 +3,14 @@
 
 #include "afp/backend.hpp"            // IWYU pragma: export
 #include "afp/block_grid.hpp"         // IWYU pragma: export
+#include "afp/candidates.hpp"         // IWYU pragma: export
 #include "afp/checkpoint.hpp"         // IWYU pragma: export
 #include "afp/codec.hpp"              // IWYU pragma: export
+#include "afp/cost_table.hpp"         // IWYU pragma: export
 #include "afp/encoding.hpp"           // IWYU pragma: export
 #include "afp/error.hpp"              // IWYU pragma: export
 #include "afp/format.hpp"             // IWYU pragma: export
+#include "afp/model_search.hpp"       // IWYU pragma: export
 #include "afp/objective.hpp"          // IWYU pragma: export
 #include "afp/packed_checkpoint.hpp"  // IWYU pragma: export
 #include "afp/packed_tensor.hpp"      // IWYU pragma: export
@@ -16,6 +19,7 @@
 #include "afp/progress.hpp"           // IWYU pragma: export
 #include "afp/quantize.hpp"           // IWYU pragma: export
 #include "afp/scale.hpp"              // IWYU pragma: export
+#include "afp/search.hpp"             // IWYU pragma: export
 #include "afp/size.hpp"               // IWYU pragma: export
 #include "afp/statistics.hpp"         // IWYU pragma: export
 #include "afp/tensor.hpp"             // IWYU pragma: export

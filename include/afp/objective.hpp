@@ -3,11 +3,21 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "afp/encoding.hpp"
 #include "afp/statistics.hpp"
 
 namespace afp {
+
+enum class Objective : std::uint8_t {
+  mse,      // squared error
+  kl,       // divergence between the distributions of |w| before and after, for tensor blocks
+  kl_seed,  // the same as the original AFP code computes it, quirks included
+};
+// "mse", "kl", "kl-seed"; throws UsageError for anything else.
+Objective parse_objective(std::string_view text);
+std::string_view to_string(Objective objective);
 
 // `mse`: the squared error, summed over the tensor, of rounding every weight w to
 // s * round(w * r) with s = `scale`, r = scale_reciprocal(s), as afp/codec.hpp defines.
