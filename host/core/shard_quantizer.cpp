@@ -2,31 +2,19 @@
 #include "host/core/shard_quantizer.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <deque>
 
-#include "afp/error.hpp"
-#include "host/core/narrow.hpp"
+#include "host/core/source_tensor.hpp"
 
 namespace afp {
-namespace {
-
-std::size_t width_of(DType dtype) {
-  return static_cast<std::size_t>(dtype_bits(dtype)) / 8;
-}
-
-}  // namespace
-
 // A tensor on its way.
 struct ShardQuantizer::Work {
+  Work(const Checkpoint& input, const Item& item_) : item(&item_), source(input, *item_.source) {}
+
   const Item* item;
-  std::size_t index = 0;                   // of the item
+  SourceTensor source;
   std::unique_ptr<TensorEncoder> encoder;  // null: kept
-  std::uint64_t bytes = 0;
-  std::span<std::byte> data;  // where its bytes stay between passes; empty: they do not
-  std::uint64_t loaded = 0;   // bytes read (and digested) so far, from the start
-  Digest128 digest, codes_digest;
+  Digest128 codes_digest;
   ManifestEntry entry;
   std::size_t kept_out = 0, codes_out = 0, scales_out = 0, tensor_scale_out = 0;  // in the output shard
 
@@ -35,14 +23,12 @@ struct ShardQuantizer::Work {
 
 struct ShardQuantizer::Piece {
   Work* work;
-  CellRange cells;           // of a tensor that is quantized
-  std::uint64_t begin, end;  // bytes of the source tensor
+  SourceTensor::Piece part;
 };
 
 struct ShardQuantizer::Buffer {
-  std::vector<std::byte> raw;       // as in the file
-  std::vector<std::byte> narrowed;  // F64 as F32
-  const std::byte* weights = nullptr;
+  SourceBuffer source;
+  std::span<const std::byte> bytes;  // of the piece, as in the file
   std::vector<std::uint8_t> codes;
 };
 
@@ -86,12 +72,8 @@ std::vector<ShardQuantizer::OutputTensor> ShardQuantizer::output_tensors(const s
 }
 
 std::vector<ManifestEntry> ShardQuantizer::run(const std::vector<Item>& items, ShardWriter* writer) {
-  std::deque<Work> works(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    works[i].item = &items[i];
-    works[i].index = i;
-    works[i].bytes = items[i].source->bytes();
-  }
+  std::deque<Work> works;
+  for (const Item& item : items) works.emplace_back(input_, item);
   const std::vector<OutputTensor> outputs = output_tensors(items);
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     Work& work = works[outputs[o].item];
@@ -129,13 +111,14 @@ std::vector<ManifestEntry> ShardQuantizer::run(const std::vector<Item>& items, S
     if (!work.item->candidates->empty())
       work.encoder =
           std::make_unique<TensorEncoder>(backend_, *work.item->source, *work.item->candidates, effort_);
-    const bool stays = work.needs_passes() && work.bytes <= shares_.resident_bytes;
-    const std::uint64_t needs = (stays ? work.bytes : 0) + (work.encoder ? work.encoder->memory() : 0);
+    const std::uint64_t bytes = work.source.bytes();
+    const bool stays = work.needs_passes() && bytes <= shares_.resident_bytes;
+    const std::uint64_t needs = (stays ? bytes : 0) + (work.encoder ? work.encoder->memory() : 0);
     if (held + needs > shares_.resident_bytes && !batch.empty()) flush();
     if (stays) {
       if (!resident_) resident_ = std::make_unique_for_overwrite<std::byte[]>(shares_.resident_bytes);
-      work.data = {resident_.get() + resident, work.bytes};
-      resident += work.bytes;
+      work.source.stay_in({resident_.get() + resident, bytes});
+      resident += bytes;
     }
     held += needs;
     batch.push_back(&work);
@@ -167,75 +150,29 @@ void ShardQuantizer::run_batch(std::vector<Work*> batch, ShardWriter* writer) {
 void ShardQuantizer::run_pass(Pass pass, const std::vector<Work*>& works, ShardWriter* writer) {
   std::vector<Piece> pieces;
   for (Work* work : works) {
-    if (!work->encoder) {
-      std::uint64_t begin = 0;
-      do {  // an empty tensor has one empty piece
-        const std::uint64_t end = std::min(work->bytes, begin + shares_.piece_bytes);
-        pieces.push_back({work, {}, begin, end});
-        begin = end;
-      } while (begin < work->bytes);
-      continue;
-    }
-    const BlockGrid& grid = work->encoder->grid();
-    const std::size_t width = width_of(work->item->source->dtype);
-    const std::uint64_t strip = cells_per_strip(grid);
-    const std::uint64_t strip_bytes = strip * static_cast<std::uint64_t>(grid.cell_size) * width;
-    if (strip_bytes > shares_.resident_bytes)
-      throw UsageError("tensor '" + work->item->source->name + "': a row of " +
-                       std::to_string(grid.columns * width) +
-                       " bytes is a block, more than a quarter of the memory budget; give a larger budget or "
-                       "smaller blocks");
-    const std::uint64_t step = strip * std::max<std::uint64_t>(1, shares_.piece_bytes / strip_bytes);
-    std::uint64_t first = 0;
-    do {
-      const CellRange cells{first, std::min(step, grid.cells() - first)};
-      const std::uint64_t end = first + cells.count;
-      pieces.push_back({work, cells, cells.count ? grid.weight_begin(first) * width : 0,
-                        end == grid.cells() ? work->bytes : grid.weight_begin(end) * width});
-      first = end;
-    } while (first < grid.cells());
+    const std::vector<SourceTensor::Piece> parts =
+        work->encoder ? work->source.cut(work->encoder->grid(), shares_) : work->source.cut(shares_);
+    for (const SourceTensor::Piece& part : parts) pieces.push_back({work, part});
   }
   StageClock& clock = pass == Pass::encode ? clocks_.encode : clocks_.search;
   run_pieces(
       pieces.size(), buffers_, options_.stop,
-      [&](std::size_t p, Buffer& buffer) { clocks_.read.time([&] { read(pieces[p], buffer); }); },
+      [&](std::size_t p, Buffer& buffer) {
+        clocks_.read.time(
+            [&] { buffer.bytes = pieces[p].work->source.read(pieces[p].part, buffer.source, meter_); });
+      },
       [&](std::size_t p, Buffer& buffer) { clock.time([&] { compute(pass, pieces[p], buffer); }); },
       [&](std::size_t p, Buffer& buffer) {
         if (pass == Pass::encode) clocks_.write.time([&] { write(pieces[p], buffer, writer); });
       });
 }
 
-// Leaves buffer.weights pointing at the piece's bytes as in the file; digests what is read first.
-void ShardQuantizer::read(const Piece& piece, Buffer& buffer) {
-  Work& work = *piece.work;
-  const std::uint64_t size = piece.end - piece.begin;
-  const bool first_time = work.loaded == piece.begin && piece.begin < work.bytes;
-  std::span<std::byte> into;
-  if (!work.data.empty()) {
-    into = work.data.subspan(piece.begin, size);
-  } else {
-    if (buffer.raw.size() < size) buffer.raw.resize(size);
-    into = std::span(buffer.raw).first(size);
-  }
-  buffer.weights = into.data();
-  if (first_time || work.data.empty()) input_.read(*work.item->source, piece.begin, into);
-  if (!first_time) return;
-  work.digest.update(into);
-  work.loaded = piece.end;
-  meter_.add(size, work.item->source->name);
-}
-
 void ShardQuantizer::compute(Pass pass, const Piece& piece, Buffer& buffer) {
   Work& work = *piece.work;
   if (!work.encoder) return;
-  if (work.item->source->dtype == DType::F64) {
-    const std::uint64_t size = piece.end - piece.begin;
-    buffer.narrowed.resize(size / 2);
-    narrow_f64({buffer.weights, size}, buffer.narrowed);
-    buffer.weights = buffer.narrowed.data();
-  }
   const BlockGrid& grid = work.encoder->grid();
-  const WeightPiece weights = work.encoder->piece(piece.cells, buffer.weights);
+  const CellRange cells = piece.part.cells;
+  const WeightPiece weights = work.encoder->piece(cells, work.source.weights(buffer.bytes, buffer.source));
   switch (pass) {
     case Pass::scan:
       return work.encoder->scan(weights);
@@ -246,30 +183,30 @@ void ShardQuantizer::compute(Pass pass, const Piece& piece, Buffer& buffer) {
     case Pass::encode:
       break;
   }
-  if (piece.cells.count == 0) return buffer.codes.clear();
-  const std::uint64_t last = piece.cells.first + piece.cells.count;
+  if (cells.count == 0) return buffer.codes.clear();
+  const std::uint64_t last = cells.first + cells.count;
   buffer.codes.resize((last == grid.cells() ? grid.code_bytes() : grid.code_begin(last)) -
-                      grid.code_begin(piece.cells.first));
+                      grid.code_begin(cells.first));
   work.encoder->encode(weights, buffer.codes);
 }
 
 void ShardQuantizer::write(const Piece& piece, Buffer& buffer, ShardWriter* writer) {
   Work& work = *piece.work;
   if (!work.encoder) {
-    if (writer) writer->write(work.kept_out, piece.begin, {buffer.weights, piece.end - piece.begin});
+    if (writer) writer->write(work.kept_out, piece.part.begin, buffer.bytes);
   } else {
     const std::span<const std::byte> codes = std::as_bytes(std::span(buffer.codes));
     work.codes_digest.update(codes);
     if (writer && !codes.empty())
-      writer->write(work.codes_out, work.encoder->grid().code_begin(piece.cells.first), codes);
+      writer->write(work.codes_out, work.encoder->grid().code_begin(piece.part.cells.first), codes);
   }
-  if (piece.end == work.bytes) finish(work, writer);
+  if (piece.part.end == work.source.bytes()) finish(work, writer);
 }
 
 void ShardQuantizer::finish(Work& work, ShardWriter* writer) {
   ManifestEntry& entry = work.entry;
   entry.source = *work.item->source;
-  entry.source_digest = work.digest.hex();
+  entry.source_digest = work.source.digest();
   if (!work.encoder) {
     entry.kept = *work.item->kept;
     return;

@@ -58,7 +58,6 @@ class ShardQuantizer {
 
   void run_batch(std::vector<Work*> batch, ShardWriter* writer);
   void run_pass(Pass pass, const std::vector<Work*>& works, ShardWriter* writer);
-  void read(const Piece& piece, Buffer& buffer);
   void compute(Pass pass, const Piece& piece, Buffer& buffer);
   void write(const Piece& piece, Buffer& buffer, ShardWriter* writer);
   void finish(Work& work, ShardWriter* writer);
