@@ -13,21 +13,26 @@ namespace afp {
 namespace {
 
 Plan small_plan() {
-  return {{{"a.weight", parse_encoding("E1M2+E2M1/16/ue4m3"), "", 4608, 0.1},
-           {"b \"quoted\" \xc3\xa4", parse_encoding("E3M2/row"), "", 96, 5e-324},
-           {"c", std::nullopt, "1-D", 7, std::nullopt}}};
+  Plan plan;
+  plan.tensors = {
+      {"a.weight", DType::BF16, Shape{64, 128}, parse_encoding("E1M2+E2M1/16/ue4m3"), "", 4608, 0.1, 0.25},
+      {"b \"quoted\" \xc3\xa4", {}, {}, parse_encoding("E3M2/row"), "", 96, 5e-324, {}},
+      {"c", DType::I8, Shape{7}, {}, "1-D", 7, {}, {}}};
+  return plan;
 }
 
 constexpr const char* kText =
-    "{\"afp_plan\": 1, \"tensors\": [\n"
-    "{\"name\":\"a.weight\",\"encoding\":\"E1M2+E2M1/16/ue4m3\",\"bytes\":4608,\"cost\":0.1},\n"
+    "{\"afp_plan\": 1, \"effort\": \"exact\", \"tensors\": [\n"
+    "{\"name\":\"a.weight\",\"dtype\":\"BF16\",\"shape\":[64,128],\"encoding\":\"E1M2+E2M1/16/"
+    "ue4m3\",\"bytes\":4608,"
+    "\"cost\":0.1,\"squared_error\":0.25},\n"
     "{\"name\":\"b \\\"quoted\\\" \xc3\xa4\",\"encoding\":\"E3M2/row/e8m0\",\"bytes\":96,\"cost\":5e-324},\n"
-    "{\"name\":\"c\",\"kept\":\"1-D\",\"bytes\":7}\n"
+    "{\"name\":\"c\",\"dtype\":\"I8\",\"shape\":[7],\"kept\":\"1-D\",\"bytes\":7}\n"
     "]}\n";
 
 TEST(Plan, IsWrittenOneLineATensor) {
   EXPECT_EQ(to_json(small_plan()), kText);
-  EXPECT_EQ(to_json(Plan{}), "{\"afp_plan\": 1, \"tensors\": [\n]}\n");
+  EXPECT_EQ(to_json(Plan{}), "{\"afp_plan\": 1, \"effort\": \"exact\", \"tensors\": [\n]}\n");
 }
 
 TEST(Plan, ReadsBackTheSame) {
@@ -54,7 +59,24 @@ TEST(Plan, FindsByName) {
   EXPECT_EQ(plan.find("d"), nullptr);
 }
 
+TEST(Plan, KeepsWhatItWasMadeBy) {
+  Plan plan = small_plan();
+  plan.objective = Objective::kl_seed;
+  plan.weighted = true;
+  plan.effort = "fast";
+  plan.sample = 16;
+  const std::string text = to_json(plan);
+  EXPECT_TRUE(text.starts_with(
+      "{\"afp_plan\": 1, \"objective\": \"kl-seed\", \"weighted\": true, \"effort\": \"fast\", "
+      "\"sample\": 16, \"tensors\": [\n"));
+  EXPECT_EQ(to_json(parse_plan(text, "p")), text);
+}
+
 TEST(Plan, MayBeEditedByHand) {
+  EXPECT_EQ(parse_plan(R"({"afp_plan": 1, "tensors": [{"name": "a", "encoding": "E2M1/32"}]})", "p")
+                .tensors[0]
+                .bytes,
+            0u);
   const Plan plan = parse_plan(
       R"({ "tensors": [ { "bytes": 1, "cost": 3, "encoding": "E2M1/32", "name": "a" } ], "afp_plan": 1 })",
       "p");
@@ -85,7 +107,14 @@ TEST(Plan, EveryFaultIsNamed) {
       {big + R"({"name":"a", "bytes":1}]})", "tensors[0]: expected either 'encoding' or 'kept'"},
       {big + R"({"name":"a", "kept":"", "encoding":"E2M1/row", "bytes":1}]})",
        "tensors[0]: expected either 'encoding' or 'kept'"},
-      {big + R"({"name":"a", "kept":""}]})", "tensors[0]: key 'bytes' is missing"},
+      {big + R"({"name":"a", "kept":"", "dtype":"BF15"}]})", "tensors[0]: dtype 'BF15' is unknown"},
+      {big + R"({"name":"a", "kept":"", "shape":[-1]}]})",
+       "tensors[0]: shape holds something that is no size"},
+      {R"({"afp_plan": 1, "effort": "some", "tensors": []})", "effort is 'some', expected 'exact' or 'fast'"},
+      {R"({"afp_plan": 1, "objective": "l1", "tensors": []})",
+       "unknown objective 'l1'; expected mse, kl or kl-seed"},
+      {R"({"afp_plan": 1, "sample": 0, "tensors": []})", "key 'sample' is 0, expected 1 or more"},
+      {R"({"afp_plan": 1, "weighted": 1, "tensors": []})", "key 'weighted' is '1', expected true or false"},
       {big + R"({"name":"a", "kept":"", "bytes":-1}]})",
        "tensors[0]: key 'bytes' is '-1', expected a whole number of 64 bits"},
       {big + R"({"name":"a", "kept":"", "bytes":1, "cost":"x"}]})",

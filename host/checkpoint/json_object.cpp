@@ -47,6 +47,12 @@ double JsonObject::number(const std::string& key) {
   return value.get<double>();
 }
 
+bool JsonObject::boolean(const std::string& key) {
+  const nlohmann::json& value = get(key);
+  if (!value.is_boolean()) wrong_type(key, "true or false");
+  return value.get<bool>();
+}
+
 const nlohmann::json& JsonObject::array(const std::string& key) {
   const nlohmann::json& value = get(key);
   if (!value.is_array()) wrong_type(key, "an array");

@@ -19,6 +19,7 @@ class JsonObject {
   const std::string& text(const std::string& key);
   std::uint64_t unsigned_number(const std::string& key);
   double number(const std::string& key);
+  bool boolean(const std::string& key);
   const nlohmann::json& array(const std::string& key);
 
   // After the last key that is known.

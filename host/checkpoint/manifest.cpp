@@ -18,10 +18,11 @@
 
 #include "afp/block_grid.hpp"
 #include "afp/error.hpp"
-#include "host/checkpoint/digest.hpp"
 #include "host/checkpoint/json_object.hpp"
 #include "host/checkpoint/quote.hpp"
+#include "host/checkpoint/sealed_text.hpp"
 #include "host/checkpoint/strict_json.hpp"
+#include "host/checkpoint/tensor_json.hpp"
 
 namespace afp {
 namespace {
@@ -29,30 +30,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kManifestVersion = 1;
-constexpr std::string_view kDigestKey = "\"digest\": \"";
-constexpr std::string_view kEnd = "\"\n}\n";
-constexpr std::size_t kDigestDigits = 32;
-
-std::string digest_of(std::string_view text) {
-  Digest128 digest;
-  digest.update(std::as_bytes(std::span(text)));
-  return digest.hex();
-}
-
-bool is_digest(std::string_view text) {
-  return text.size() == kDigestDigits && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 void require_sum(double value, const char* what, const std::string& tensor) {
   if (!std::isfinite(value) || value < 0.0)
     throw InputError(std::string(what) + " is not a finite sum", {}, tensor);
 }
 
 Json to_line(const ManifestEntry& entry) {
-  Json line;
-  line["name"] = entry.source.name;
-  line["dtype"] = dtype_name(entry.source.dtype);
-  line["shape"] = entry.source.shape;
+  Json line = tensor_line(entry.source);
   line["digest"] = entry.source_digest;
   if (!entry.encoding) {
     line["kept"] = entry.kept;
@@ -81,26 +65,6 @@ std::string digest_text(JsonObject& object, const std::string& key) {
   return text;
 }
 
-double sum(JsonObject& object, const std::string& key) {
-  const double value = object.number(key);
-  if (!(value >= 0.0)) object.fail("key " + in_quotes(key) + " is negative");
-  return value;
-}
-
-TensorInfo parse_source(JsonObject& object) {
-  TensorInfo source;
-  source.name = object.text("name");
-  const std::string& dtype = object.text("dtype");
-  const std::optional<DType> known = parse_dtype(dtype);
-  if (!known) object.fail("dtype " + in_quotes(dtype) + " is unknown");
-  source.dtype = *known;
-  for (const nlohmann::json& size : object.array("shape")) {
-    if (!size.is_number_unsigned()) object.fail("shape holds something that is no size");
-    source.shape.push_back(size.get<std::uint64_t>());
-  }
-  return source;
-}
-
 // What only holds if dtype, shape and Encoding go together.
 void check_sizes(const ManifestEntry& entry, const JsonObject& object) {
   try {
@@ -114,23 +78,19 @@ void check_sizes(const ManifestEntry& entry, const JsonObject& object) {
 ManifestEntry parse_entry(const nlohmann::json& value, std::size_t index, const std::string& file) {
   JsonObject object(value, element_name("tensors", index), file);
   ManifestEntry entry;
-  entry.source = parse_source(object);
+  entry.source = parse_tensor(object);
   entry.source_digest = digest_text(object, "digest");
   if (object.has("encoding") == object.has("kept")) object.fail("expected either 'encoding' or 'kept'");
   if (object.has("kept")) {
     entry.kept = object.text("kept");
   } else {
-    try {
-      entry.encoding = parse_encoding(object.text("encoding"));
-    } catch (const UsageError& error) {
-      object.fail(error.what());
-    }
+    entry.encoding = parse_encoding_key(object);
     if (!is_quantizable(entry.source.dtype))
       object.fail("has an Encoding, but the dtype " + std::string(dtype_name(entry.source.dtype)));
     entry.codes_digest = digest_text(object, "codes_digest");
     entry.scales_digest = digest_text(object, "scales_digest");
-    entry.squared_error = sum(object, "squared_error");
-    entry.signal = sum(object, "signal");
+    entry.squared_error = parse_sum(object, "squared_error");
+    entry.signal = parse_sum(object, "signal");
   }
   check_sizes(entry, object);
   object.refuse_other_keys();
@@ -150,19 +110,6 @@ std::vector<ManifestEntry> parse_lines(const nlohmann::json& array, const std::s
     entries.push_back(std::move(entry));
   }
   return entries;
-}
-
-void require_untouched(std::string_view text, const std::string& file) {
-  const std::size_t tail = kDigestKey.size() + kDigestDigits + kEnd.size();
-  const std::string_view end = text.substr(text.size() - std::min(text.size(), tail));
-  const bool has_digest = end.size() == tail && end.starts_with(kDigestKey) && end.ends_with(kEnd);
-  if (has_digest &&
-      end.substr(kDigestKey.size(), kDigestDigits) == digest_of(text.substr(0, text.size() - tail)))
-    return;
-  throw InputError(
-      "the manifest was changed after it was written: " +
-          std::string(has_digest ? "its text and its digest disagree" : "it does not end with its digest"),
-      file);
 }
 
 // The module that a parameter belongs to, which is how compressed-tensors names its targets.
@@ -196,15 +143,13 @@ Json weights_scheme(const Encoding& encoding) {
 }  // namespace
 
 std::string to_json(const Manifest& manifest) {
-  std::string text = "{\n\"format\": \"afp\",\n\"version\": " + std::to_string(kManifestVersion) +
-                     ",\n\"effort\": " + dump_line(manifest.effort) +
-                     ",\n\"tensors\": " + to_lines(manifest.tensors) + ",\n";
-  const std::string digest = digest_of(text);
-  return text.append(kDigestKey).append(digest).append(kEnd);
+  return sealed("{\n\"format\": \"afp\",\n\"version\": " + std::to_string(kManifestVersion) +
+                ",\n\"effort\": " + dump_line(manifest.effort) +
+                ",\n\"tensors\": " + to_lines(manifest.tensors) + ",\n");
 }
 
 Manifest parse_manifest(std::string_view text, const std::string& file) {
-  require_untouched(text, file);
+  require_sealed(text, "manifest", file);
   const nlohmann::json document = parse_strict_json(text, file);
   JsonObject object(document, "", file);
   if (object.text("format") != "afp")

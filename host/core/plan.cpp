@@ -9,6 +9,8 @@
 #include "host/checkpoint/json_object.hpp"
 #include "host/checkpoint/quote.hpp"
 #include "host/checkpoint/strict_json.hpp"
+#include "host/checkpoint/tensor_json.hpp"
+#include "host/core/search_json.hpp"
 
 namespace afp {
 namespace {
@@ -19,23 +21,38 @@ PlanEntry parse_entry(const nlohmann::json& value, std::size_t index, const std:
   JsonObject object(value, element_name("tensors", index), file);
   PlanEntry entry;
   entry.name = object.text("name");
+  if (object.has("dtype")) entry.dtype = parse_dtype_key(object);
+  if (object.has("shape")) entry.shape = parse_shape_key(object);
   if (object.has("encoding") == object.has("kept")) object.fail("expected either 'encoding' or 'kept'");
-  if (object.has("encoding")) {
-    try {
-      entry.encoding = parse_encoding(object.text("encoding"));
-    } catch (const UsageError& error) {
-      object.fail(error.what());
-    }
-  } else {
+  if (object.has("encoding"))
+    entry.encoding = parse_encoding_key(object);
+  else
     entry.kept = object.text("kept");
-  }
-  entry.bytes = object.unsigned_number("bytes");
-  if (object.has("cost")) {
-    entry.cost = object.number("cost");
-    if (*entry.cost < 0.0) object.fail("key 'cost' is negative");
-  }
+  if (object.has("bytes")) entry.bytes = object.unsigned_number("bytes");
+  if (object.has("cost")) entry.cost = parse_sum(object, "cost");
+  if (object.has("squared_error")) entry.squared_error = parse_sum(object, "squared_error");
   object.refuse_other_keys();
   return entry;
+}
+
+nlohmann::ordered_json to_line(const PlanEntry& entry) {
+  nlohmann::ordered_json line;
+  line["name"] = entry.name;
+  if (entry.dtype) line["dtype"] = dtype_name(*entry.dtype);
+  if (entry.shape) line["shape"] = *entry.shape;
+  if (entry.encoding)
+    line["encoding"] = to_string(*entry.encoding);
+  else
+    line["kept"] = entry.kept;
+  line["bytes"] = entry.bytes;
+  for (const auto& [key, value] :
+       {std::pair("cost", entry.cost), std::pair("squared_error", entry.squared_error)}) {
+    if (!value) continue;
+    if (!std::isfinite(*value))
+      throw InputError("its " + std::string(key) + " is not finite", {}, entry.name);
+    line[key] = *value;
+  }
+  return line;
 }
 
 }  // namespace
@@ -48,35 +65,25 @@ const PlanEntry* Plan::find(std::string_view name) const {
 
 std::string to_json(const Plan& plan) {
   std::vector<nlohmann::ordered_json> lines;
-  for (const PlanEntry& entry : plan.tensors) {
-    nlohmann::ordered_json& line = lines.emplace_back();
-    line["name"] = entry.name;
-    if (entry.encoding) {
-      line["encoding"] = to_string(*entry.encoding);
-    } else {
-      line["kept"] = entry.kept;
-    }
-    line["bytes"] = entry.bytes;
-    if (entry.cost) {
-      if (!std::isfinite(*entry.cost)) throw InputError("its cost is not finite", {}, entry.name);
-      line["cost"] = *entry.cost;
-    }
-  }
-  return "{\"afp_plan\": " + std::to_string(kPlanVersion) + ", \"tensors\": " + lines_in_brackets(lines) +
-         "}\n";
+  for (const PlanEntry& entry : plan.tensors) lines.push_back(to_line(entry));
+  std::string head = "{\"afp_plan\": " + std::to_string(kPlanVersion);
+  if (plan.objective) head += ", \"objective\": \"" + std::string(to_string(*plan.objective)) + "\"";
+  if (plan.weighted) head += ", \"weighted\": true";
+  head += ", \"effort\": " + dump_line(plan.effort);
+  if (plan.sample != 1) head += ", \"sample\": " + std::to_string(plan.sample);
+  return head + ", \"tensors\": " + lines_in_brackets(lines) + "}\n";
 }
 
 Plan parse_plan(std::string_view json, const std::string& file) {
   const nlohmann::json document = parse_strict_json(json, file);
   JsonObject object(document, "", file);
-  if (!object.has("afp_plan")) object.fail("is no plan: key 'afp_plan' is missing");
-  const std::uint64_t version = object.unsigned_number("afp_plan");
-  if (version != kPlanVersion) {
-    object.fail("is a plan of version " + std::to_string(version) + ", expected " +
-                std::to_string(kPlanVersion));
-  }
+  require_version(object, "afp_plan", "plan", kPlanVersion);
   Plan plan;
   std::unordered_set<std::string> names;
+  if (object.has("objective")) plan.objective = parse_objective_key(object);
+  if (object.has("weighted")) plan.weighted = object.boolean("weighted");
+  if (object.has("effort")) plan.effort = parse_effort_key(object);
+  if (object.has("sample")) plan.sample = parse_sample_key(object);
   for (const nlohmann::json& value : object.array("tensors")) {
     PlanEntry entry = parse_entry(value, plan.tensors.size(), file);
     if (!names.insert(entry.name).second) {

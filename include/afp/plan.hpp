@@ -8,26 +8,37 @@
 #include <vector>
 
 #include "afp/encoding.hpp"
+#include "afp/objective.hpp"
 #include "afp/tensor.hpp"
 
 namespace afp {
 
 struct PlanEntry {
   std::string name;
+  std::optional<DType> dtype;        // of the tensor the plan was made for; a plan written by hand
+  std::optional<Shape> shape;        // may leave both out
   std::optional<Encoding> encoding;  // absent: kept
   std::string kept;                  // why it is kept, as "1-D"; empty otherwise
   std::uint64_t bytes = 0;           // predicted size of the data, scales included
-  std::optional<double> cost;        // predicted squared error, where it was measured
+  std::optional<double> cost;        // predicted, in the unit of the objective, where it was measured
+  std::optional<double> squared_error;
 };
 
 struct Plan {
   std::vector<PlanEntry> tensors;  // in checkpoint order
+  std::optional<Objective> objective;
+  bool weighted = false;         // costs were weighted by an importance file
+  std::string effort = "exact";  // how scales are searched when the plan is carried out; or "fast"
+  std::uint32_t sample = 1;      // costs are estimates from one block in so many
 
   const PlanEntry* find(std::string_view name) const;  // null when absent
 };
 
-// {"afp_plan": 1, "tensors": [{"name", "encoding"|"kept", "bytes", "cost"?}]}. parse_plan throws InputError
-// that names `file` for anything else: unknown keys, duplicate names, malformed Encodings.
+// {"afp_plan": 1, "objective"?, "weighted"?, "effort"?, "sample"?, "tensors": [
+//  {"name", "dtype"?, "shape"?, "encoding"|"kept", "bytes"?, "cost"?, "squared_error"?}]}
+// A person may change Encodings: what stands in bytes, cost and squared_error is for reading and decides
+// nothing. parse_plan throws InputError that names `file` for anything else: unknown keys, duplicate names,
+// malformed Encodings.
 std::string to_json(const Plan& plan);
 Plan parse_plan(std::string_view json, const std::string& file);
 
