@@ -139,6 +139,7 @@ CostTable parse_cost_table(std::string_view json, const std::string& file) {
   JsonObject object(document, "", file);
   require_version(object, "afp_costs", "cost table", kCostTableVersion);
   CostTable table;
+  table.file = file;
   table.objective = parse_objective_key(object);
   table.weighted = object.boolean("weighted");
   table.effort = parse_effort_key(object);

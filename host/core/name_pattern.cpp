@@ -14,8 +14,7 @@ namespace {
 constexpr std::size_t kLongestPattern = 512;
 constexpr std::size_t kLongestName = 512;
 
-constexpr std::regex::flag_type kSyntax = std::regex::ECMAScript | std::regex::nosubs |
-                                          std::regex::optimize
+constexpr std::regex::flag_type kSyntax = std::regex::ECMAScript | std::regex::optimize
 #if defined(__GLIBCXX__)
                                           // Time proportional to the name's length, where backtracking could
                                           // take for ever on patterns like (a+)+$. Forbids back-references.
@@ -48,7 +47,7 @@ const char* explain(std::regex_constants::error_type code) {
   }
 }
 
-std::regex compile(const std::string& pattern) {
+std::regex compile(const std::string& pattern, std::regex::flag_type flags) {
   if (pattern.empty()) throw UsageError("a regular expression is empty");
   if (pattern.size() > kLongestPattern) {
     throw UsageError("the regular expression " + in_quotes(pattern) + " has " +
@@ -56,11 +55,18 @@ std::regex compile(const std::string& pattern) {
                      std::to_string(kLongestPattern));
   }
   try {
-    (void)std::regex(pattern, kSyntax);  // alone first: wrapped, "a)(b" would pass
+    (void)std::regex(pattern, flags);  // alone first: wrapped, "a)(b" would pass
     // One pass over the name; a search would start anew at each of its letters.
-    return std::regex("(?:.|\\n|\\r)*?(?:" + pattern + ")(?:.|\\n|\\r)*", kSyntax);
+    return std::regex("(?:.|\\n|\\r)*?(?:" + pattern + ")(?:.|\\n|\\r)*", flags);
   } catch (const std::regex_error& error) {
     throw UsageError("not a regular expression: " + in_quotes(pattern) + "; " + explain(error.code()));
+  }
+}
+
+void require_short(const std::string& name) {
+  if (name.size() > kLongestName) {
+    throw InputError("the name " + in_quotes(name) + " has " + std::to_string(name.size()) +
+                     " bytes; rules can be applied to names of at most " + std::to_string(kLongestName));
   }
 }
 
@@ -83,14 +89,24 @@ std::size_t distance_inside(std::string_view pattern, std::string_view name) {
 
 }  // namespace
 
-NamePattern::NamePattern(const std::string& pattern) : anywhere_(compile(pattern)) {}
+NamePattern::NamePattern(const std::string& pattern)
+    : anywhere_(compile(pattern, kSyntax | std::regex::nosubs)) {}
 
 bool NamePattern::matches(const std::string& name) const {
-  if (name.size() > kLongestName) {
-    throw InputError("the name " + in_quotes(name) + " has " + std::to_string(name.size()) +
-                     " bytes; rules can be applied to names of at most " + std::to_string(kLongestName));
-  }
+  require_short(name);
   return std::regex_match(name, anywhere_);
+}
+
+TiePattern::TiePattern(const std::string& pattern) : anywhere_(compile(pattern, kSyntax)) {}
+
+std::optional<std::string> TiePattern::captured(const std::string& name) const {
+  require_short(name);
+  std::smatch match;
+  if (!std::regex_match(name, match, anywhere_)) return std::nullopt;
+  std::string text;
+  for (std::size_t group = 1; group < match.size(); ++group)
+    text += std::to_string(match.length(group)) + ":" + match.str(group);  // "a", "bc" is not "ab", "c"
+  return text;
 }
 
 std::string nearest_name(std::string_view pattern, const std::vector<std::string_view>& names) {

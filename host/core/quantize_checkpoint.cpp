@@ -15,6 +15,8 @@
 #include "host/checkpoint/manifest.hpp"
 #include "host/checkpoint/output_folder.hpp"
 #include "host/checkpoint/shard_index.hpp"
+#include "host/core/decibel.hpp"
+#include "host/core/input_checks.hpp"
 #include "host/core/shard_quantizer.hpp"
 
 namespace afp {
@@ -25,11 +27,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kMaxConfigBytes = 64 << 20;
 // What the process needs beside pieces and tensors: code, libraries, headers.
 constexpr std::uint64_t kBaseMemory = 24 << 20;
-
-double decibel(double signal, double error) {
-  if (error == 0.0) return std::numeric_limits<double>::infinity();
-  return 10.0 * std::log10(signal / error);
-}
 
 std::vector<ShardQuantizer::Item> items_of(const Checkpoint& input, const CheckpointShard& shard,
                                            const QuantizePlan& plan) {
@@ -155,9 +152,7 @@ class CheckpointQuantizer {
     if (folder) {
       std::vector<TensorInfo> infos;
       for (const ShardQuantizer::OutputTensor& tensor : outputs) infos.push_back(tensor.info);
-      std::map<std::string, std::string> metadata = shard.metadata;
-      metadata.emplace("format", "pt");
-      writer.emplace(folder->file(name), infos, metadata);
+      writer.emplace(folder->file(name), infos, output_metadata(shard));
     }
     std::vector<ManifestEntry> entries;
     ShardQuantizer quantizer(input_, *backend_, options_.effort, shares_, options_.run, meter_, clocks_);
@@ -248,8 +243,7 @@ double QuantizeResult::sqnr_db() const {
 }
 
 QuantizePlan plan_quantization(const Checkpoint& input, const QuantizeOptions& options) {
-  if (is_packed_checkpoint(input.folder()))
-    throw InputError("is packed already; afp dequantize makes it plain again", input.path().string());
+  require_plain(input);
   const std::vector<TensorInfo> infos(input.tensors().begin(), input.tensors().end());
   const std::vector<Selection> selections = select_tensors(infos, options.request, options.rules);
   const MemoryShares shares(options.run.memory_budget, thread_count(options.run));

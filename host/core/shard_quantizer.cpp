@@ -7,6 +7,12 @@
 #include "host/core/source_tensor.hpp"
 
 namespace afp {
+std::map<std::string, std::string> output_metadata(const CheckpointShard& shard) {
+  std::map<std::string, std::string> metadata = shard.metadata;
+  metadata.emplace("format", "pt");
+  return metadata;
+}
+
 // A tensor on its way.
 struct ShardQuantizer::Work {
   Work(const Checkpoint& input, const Item& item_) : item(&item_), source(input, *item_.source) {}

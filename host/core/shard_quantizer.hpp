@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "afp/backend.hpp"
@@ -23,6 +25,9 @@ namespace afp {
 struct StageClocks {
   StageClock read, search, encode, write;
 };
+
+// The metadata of the output shard's header.
+std::map<std::string, std::string> output_metadata(const CheckpointShard& shard);
 
 class ShardQuantizer {
  public:

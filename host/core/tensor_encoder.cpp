@@ -7,6 +7,7 @@
 #include "afp/error.hpp"
 #include "afp/objective.hpp"
 #include "afp/scale.hpp"
+#include "host/core/input_checks.hpp"
 
 namespace afp {
 TensorEncoder::TensorEncoder(const Backend& backend, const TensorInfo& info, std::vector<Encoding> candidates,
@@ -57,11 +58,7 @@ void TensorEncoder::scan(const WeightPiece& piece) {
 }
 
 void TensorEncoder::check_finite() const {
-  if (nonfinite_ == 0) return;
-  throw InputError("has " + std::to_string(nonfinite_) + " NaN or infinite " +
-                       (nonfinite_ == 1 ? "value" : "values") +
-                       "; expected finite weights (a tensor that is kept may have them)",
-                   "", info_.name);
+  require_finite(nonfinite_, info_.name);
 }
 
 void TensorEncoder::finish_scan() {
@@ -98,21 +95,17 @@ void TensorEncoder::choose_from_statistics() {
 }
 
 void TensorEncoder::start_scan_of_scales() {
-  scale_scan_ = std::make_unique<ScaleScan>(candidates_[scan_candidate_].codec, absmax_);
+  scale_scan_ =
+      std::make_unique<TensorScaleScan>(backend_, grid_, candidates_[scan_candidate_].codec, absmax_);
 }
 
 bool TensorEncoder::needs_scores() {
   while (scale_scan_) {
-    if (!scale_scan_->bytes.empty()) take_scores();
-    scale_scan_->bytes = scale_scan_->scan.next();
-    if (!scale_scan_->bytes.empty()) {
-      scale_scan_->scores.assign(strip_count(grid_, {0, grid_.cells()}) * scale_scan_->bytes.size(), {});
-      return true;
-    }
+    if (scale_scan_->needs_scores()) return true;
     Candidate& candidate = candidates_[scan_candidate_];
-    if (!candidate.scales.empty()) candidate.scales[0] = scale_scan_->scan.best_byte();
-    if (scale_scan_->scan.best_error() < scan_best_) {
-      scan_best_ = scale_scan_->scan.best_error();
+    if (!candidate.scales.empty()) candidate.scales[0] = scale_scan_->best_byte();
+    if (scale_scan_->best_error() < scan_best_) {
+      scan_best_ = scale_scan_->best_error();
       error_ = scan_best_;
       chosen_ = scan_candidate_;
     }
@@ -125,21 +118,8 @@ bool TensorEncoder::needs_scores() {
   return false;
 }
 
-void TensorEncoder::take_scores() {
-  const std::size_t count = scale_scan_->bytes.size();
-  std::vector<ScaleScore> totals(count);
-  for (std::size_t i = 0; i < scale_scan_->scores.size(); ++i) {
-    totals[i % count].error += scale_scan_->scores[i].error;
-    totals[i % count].clipped += scale_scan_->scores[i].clipped;
-  }
-  scale_scan_->scan.take(scale_scan_->bytes, totals);
-}
-
 void TensorEncoder::score(const WeightPiece& piece) {
-  const std::size_t count = scale_scan_->bytes.size();
-  backend_.score_scales(piece, candidates_[scan_candidate_].codec, scale_scan_->block, scale_scan_->bytes,
-                        std::span(scale_scan_->scores)
-                            .subspan(first_strip(piece) * count, strip_count(grid_, piece.cells) * count));
+  scale_scan_->score(piece);
 }
 
 std::span<std::uint8_t> TensorEncoder::scales_of(Candidate& candidate, const WeightPiece& piece) const {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "afp/backend.hpp"
-#include "host/core/long_block.hpp"
+#include "host/core/tensor_scale_scan.hpp"
 
 namespace afp {
 
@@ -68,7 +68,6 @@ class TensorEncoder {
   void check_finite() const;
   void choose_from_statistics();
   void start_scan_of_scales();
-  void take_scores();
   std::size_t first_strip(const WeightPiece& piece) const {
     return piece.cells.first / cells_per_strip(grid_);
   }
@@ -92,18 +91,10 @@ class TensorEncoder {
   double error_ = 0.0;
   double signal_ = 0.0;
 
-  // The scan of scales of a tensor block that Statistics do not decide.
-  struct ScaleScan {
-    LongBlock block;
-    LongBlockScan scan;
-    std::vector<std::uint8_t> bytes;
-    std::vector<ScaleScore> scores;  // [strip][byte]
-
-    ScaleScan(const TensorCodec& codec, float absmax) : block(codec, absmax), scan(codec, block) {}
-  };
+  // Of a tensor block that Statistics do not decide: candidate by candidate.
   std::size_t scan_candidate_ = 0;
   double scan_best_ = 0.0;
-  std::unique_ptr<ScaleScan> scale_scan_;
+  std::unique_ptr<TensorScaleScan> scale_scan_;
 };
 
 }  // namespace afp

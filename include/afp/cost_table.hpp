@@ -29,6 +29,7 @@ struct TensorCosts {
 };
 
 struct CostTable {
+  std::string file;  // that it was read from, for messages
   Objective objective = Objective::mse;
   bool weighted = false;         // by an importance file
   std::string effort = "exact";  // or "fast": how the scales of small blocks were searched

@@ -20,6 +20,7 @@ namespace afp {
 // Weights of the squared error per input channel: tensor name -> one number, not negative, a column of the
 // tensor seen as rows x columns (see block_grid.hpp).
 struct Importance {
+  std::string file;  // for messages
   std::map<std::string, std::vector<float>> channels;
 
   // A safetensors file with an F32, F16 or BF16 vector NAME for every tensor NAME: of as many numbers as the
@@ -75,6 +76,7 @@ struct ModelFrontPoint {
 struct ModelSearchResult {
   Plan plan;  // of all tensors, kept ones too, with predicted sizes and costs
   SearchResult search;
+  bool minimizes_size = false;  // with target_sqnr: the search's bound, gap and trace are of bytes, not of costs
   std::vector<std::string> groups;           // of the search's rows: the name of the first tensor of each
   std::uint64_t budget = 0;                  // bytes of the selected tensors; 0: none
   std::uint64_t weights = 0;                 // in the selected tensors

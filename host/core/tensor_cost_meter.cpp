@@ -1,0 +1,169 @@
+// The passes of a TensorCostMeter.
+#include "host/core/tensor_cost_meter.hpp"
+
+#include <algorithm>
+
+#include "afp/error.hpp"
+#include "afp/objective.hpp"
+#include "afp/scale.hpp"
+#include "host/core/input_checks.hpp"
+
+namespace afp {
+
+TensorCostMeter::TensorCostMeter(const Backend& backend, const TensorInfo& info,
+                                 const std::vector<Encoding>& candidates, const CostSettings& settings,
+                                 std::span<const float> importance)
+    : backend_(backend),
+      info_(info),
+      dtype_(info.dtype == DType::F64 ? DType::F32 : info.dtype),
+      settings_(settings),
+      importance_(importance),
+      costs_(candidates.size()) {
+  for (const Encoding& encoding : candidates) codecs_.push_back({encoding, 1.0f});
+  for (std::size_t c = 0; c < codecs_.size(); ++c)
+    if (is_tensor_block(c) && !statistics_) statistics_.emplace(dtype_);
+  std::vector<std::size_t> all(codecs_.size());
+  for (std::size_t c = 0; c < all.size(); ++c) all[c] = c;
+  add_step(Pass::scan, std::move(all));
+}
+
+std::uint64_t TensorCostMeter::memory() const {
+  std::uint64_t bytes = statistics_ ? 4 << 20 : 0;
+  return bytes + codecs_.size() * ceil_div(info_.elements(), kStripWeights) * sizeof(StripSums);
+}
+
+void TensorCostMeter::add_step(Pass pass, std::vector<std::size_t> candidates) {
+  const Encoding& first = codecs_[candidates[0]].encoding;
+  const Block block = pass == Pass::scan ? Block{BlockKind::tensor, 0} : first.block;
+  Step& step = steps_.emplace_back(Step{pass, BlockGrid(block, first.bits(), info_.shape), std::move(candidates)});
+  if (pass == Pass::blocks || pass == Pass::weighted)
+    step.sums.assign(step.candidates.size(),
+                     std::vector<StripSums>(strip_count(step.grid, {0, step.grid.cells()})));
+}
+
+bool TensorCostMeter::next_pass() {
+  if (started_ && !finish_pass()) ++current_;
+  started_ = true;
+  if (current_ == steps_.size()) return false;
+  Step& step = steps_[current_];
+  if (step.pass == Pass::scales && !step.scan) {
+    step.scan = std::make_unique<TensorScaleScan>(backend_, step.grid, codecs_[step.candidates[0]], extent_.absmax);
+    if (!step.scan->needs_scores()) return next_pass();
+  }
+  return true;
+}
+
+void TensorCostMeter::take(CellRange cells, const std::byte* weights) {
+  Step& step = steps_[current_];
+  const WeightPiece piece{step.grid, cells, dtype_, weights};
+  switch (step.pass) {
+    case Pass::scan:
+      return scan(piece);
+    case Pass::scales:
+      return step.scan->score(piece);
+    case Pass::blocks:
+    case Pass::weighted:
+      return measure_blocks(step, piece);
+  }
+}
+
+bool TensorCostMeter::finish_pass() {
+  Step& step = steps_[current_];
+  switch (step.pass) {
+    case Pass::scan:
+      finish_scan();
+      return false;
+    case Pass::scales:
+      if (step.scan->needs_scores()) return true;
+      costs_[step.candidates[0]].squared_error = step.scan->best_error();
+      costs_[step.candidates[0]].cost = step.scan->best_error();
+      return false;
+    case Pass::blocks:
+    case Pass::weighted:
+      finish_blocks(step);
+      return false;
+  }
+  return false;
+}
+
+void TensorCostMeter::scan(const WeightPiece& piece) {
+  if (statistics_) {
+    Statistics part(dtype_);
+    backend_.accumulate(piece, part);
+    const std::lock_guard lock(mutex_);
+    statistics_->merge(part);
+    return;
+  }
+  const Extent part = backend_.extent(piece);
+  const std::lock_guard lock(mutex_);
+  extent_.absmax = std::max(extent_.absmax, part.absmax);
+  extent_.nonfinite += part.nonfinite;
+}
+
+void TensorCostMeter::finish_scan() {
+  if (statistics_) {
+    extent_.nonfinite = statistics_->nonfinite();
+    extent_.absmax = statistics_->absmax();
+    signal_ = statistics_->sum_of_squares();
+  }
+  require_finite(extent_.nonfinite, info_.name);
+  for (TensorCodec& codec : codecs_) {
+    if (codec.encoding.scale == ScaleKind::ue4m3)
+      codec.tensor_scale = ue4m3_tensor_scale(codec.encoding.smallest_max_value(), extent_.absmax);
+  }
+  plan_steps();
+}
+
+void TensorCostMeter::plan_steps() {
+  std::vector<std::vector<std::size_t>> by_block;
+  for (std::size_t c = 0; c < codecs_.size(); ++c) {
+    const Encoding& encoding = codecs_[c].encoding;
+    if (is_tensor_block(c)) {
+      if (const auto best = choose_tensor_scale(*statistics_, encoding))
+        costs_[c] = {best->squared_error, best->squared_error};
+      else
+        add_step(Pass::scales, {c});
+      continue;
+    }
+    const auto same = std::find_if(by_block.begin(), by_block.end(), [&](const auto& group) {
+      return codecs_[group[0]].encoding.block == encoding.block;
+    });
+    if (same == by_block.end())
+      by_block.push_back({c});
+    else
+      same->push_back(c);
+  }
+  for (std::vector<std::size_t>& group : by_block) add_step(Pass::blocks, std::move(group));
+}
+
+void TensorCostMeter::measure_blocks(Step& step, const WeightPiece& piece) const {
+  const std::size_t first_strip = piece.cells.first / cells_per_strip(step.grid);
+  const std::size_t strips = strip_count(step.grid, piece.cells);
+  const std::size_t blocks = piece.cells.count == 0 ? 0
+                                 : step.grid.scale_index(piece.cells.first + piece.cells.count - 1) -
+                                       step.grid.scale_index(piece.cells.first) + 1;
+  std::vector<TensorCodec> codecs;
+  std::vector<std::span<StripSums>> sums;
+  std::vector<std::uint8_t> scratch(blocks);
+  std::vector<std::span<std::uint8_t>> scales;
+  for (std::size_t i = 0; i < step.candidates.size(); ++i) {
+    codecs.push_back(codecs_[step.candidates[i]]);
+    sums.push_back(std::span(step.sums[i]).subspan(first_strip, strips));
+    scales.push_back(scratch);
+  }
+  backend_.choose_scales(piece, codecs, settings_.effort, scales, sums);
+}
+
+void TensorCostMeter::finish_blocks(const Step& step) {
+  for (std::size_t i = 0; i < step.candidates.size(); ++i) {
+    double error = 0.0, signal = 0.0;
+    for (const StripSums& strip : step.sums[i]) {
+      error += strip.error;
+      signal += strip.signal;
+    }
+    costs_[step.candidates[i]] = {error, error};
+    if (!statistics_) signal_ = signal;
+  }
+}
+
+}  // namespace afp
