@@ -6,6 +6,7 @@ find_package(TBB 2021 REQUIRED CONFIG)
 find_package(hwy 1.0.3 REQUIRED CONFIG)
 find_package(nlohmann_json 3.11 REQUIRED CONFIG)
 find_package(Eigen3 3.4 REQUIRED CONFIG NO_CMAKE_PACKAGE_REGISTRY)
+find_package(Random123 REQUIRED)
 find_package(CLI11 2.1 REQUIRED CONFIG)
 find_package(fmt 9 REQUIRED CONFIG)
 

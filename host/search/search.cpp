@@ -1,0 +1,38 @@
+#include "afp/search.hpp"
+
+#include <string>
+
+#include "afp/error.hpp"
+#include "host/search/problem_check.hpp"
+#include "host/search/solvers.hpp"
+
+namespace afp {
+
+Method parse_method(std::string_view text) {
+  for (const Method method : {Method::exact, Method::anneal, Method::genetic, Method::bayes})
+    if (text == to_string(method)) return method;
+  throw UsageError("unknown method '" + std::string(text) + "'; there are exact, anneal, genetic and bayes");
+}
+
+std::string_view to_string(Method method) {
+  switch (method) {
+    case Method::exact:
+      return "exact";
+    case Method::anneal:
+      return "anneal";
+    case Method::genetic:
+      return "genetic";
+    case Method::bayes:
+      break;
+  }
+  return "bayes";
+}
+
+SearchResult search(const SearchProblem& problem, const SearchOptions& options) {
+  search_detail::check_problem(problem, false);
+  if (options.method != Method::exact)
+    throw UsageError("method " + std::string(to_string(options.method)) + " is not there yet; take exact");
+  return search_detail::solve_exact(problem, options);
+}
+
+}  // namespace afp
