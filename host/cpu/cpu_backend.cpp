@@ -43,6 +43,11 @@ void require_float_weights(DType dtype) {
     throw UsageError("a backend takes BF16, F16 or F32 weights, found " + std::string(dtype_name(dtype)));
 }
 
+// Of row and small blocks.
+bool blocks_are_cells(const BlockGrid& grid) {
+  return grid.block.kind == BlockKind::small || grid.cells_per_row == 1;
+}
+
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(int threads)
@@ -90,6 +95,37 @@ class CpuBackend final : public Backend {
                 std::span<std::uint8_t> scales, std::span<StripSums> sums,
                 std::span<std::uint8_t> codes) const override {
     search(piece, {&codec, 1}, effort, {&scales, 1}, {&sums, 1}, codes);
+  }
+
+  void block_costs(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
+                   std::uint32_t sample, std::span<const std::span<StripSums>> sums) const override {
+    require_float_weights(piece.dtype);
+    const BlockSample taken(piece.grid, sample);
+    for_each_strip(piece, [&](const Strip& strip) {
+      std::vector<StripSums*> results(candidates.size());
+      for (std::size_t c = 0; c < candidates.size(); ++c) {
+        results[c] = &sums[c][strip.index];
+        *results[c] = {};
+      }
+      if (blocks_are_cells(piece.grid))
+        cpu::cost_cells(piece, strip.cells, candidates, effort, taken, results);
+      else
+        taken.for_each_unit(strip.cells, [&](CellRange row) {
+          std::uint8_t scale;
+          for (std::size_t c = 0; c < candidates.size(); ++c)
+            cpu::search_row(piece, row, candidates[c], scale, *results[c]);
+        });
+    });
+  }
+
+  void weighted_errors(const WeightPiece& piece, const TensorCodec& codec,
+                       std::span<const std::uint8_t> scales, std::span<const float> importance,
+                       std::span<double> errors) const override {
+    require_float_weights(piece.dtype);
+    for_each_strip(piece, [&](const Strip& strip) {
+      errors[strip.index] = cpu::weighted_error(piece, strip.cells, codec,
+                                                scales.data() + scale_offset(piece, strip), importance);
+    });
   }
 
   void score_scales(const WeightPiece& piece, const TensorCodec& codec, const LongBlock& block,
@@ -167,7 +203,6 @@ class CpuBackend final : public Backend {
     require_float_weights(piece.dtype);
     if (piece.grid.block.kind == BlockKind::tensor)
       throw UsageError("the scale of a tensor block is chosen from its Statistics, not block by block");
-    const bool blocks_are_cells = piece.grid.block.kind == BlockKind::small || piece.grid.cells_per_row == 1;
     for_each_strip(piece, [&](const Strip& strip) {
       const std::size_t offset = scale_offset(piece, strip);
       std::vector<CellResults> results(candidates.size());
@@ -176,7 +211,7 @@ class CpuBackend final : public Backend {
         results[c] = {scales[c].data() + offset, &sums[c][strip.index],
                       codes.empty() ? nullptr : codes.data() + code_offset(piece, strip)};
       }
-      if (blocks_are_cells) {
+      if (blocks_are_cells(piece.grid)) {
         cpu::search_cells(piece, strip.cells, candidates, effort, results);
         return;
       }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "afp/backend.hpp"
+#include "afp/block_sample.hpp"
 
 namespace afp::cpu {
 
@@ -31,6 +32,14 @@ struct CellResults {
 // scale under every candidate, and encodes where codes are wanted.
 void search_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
                   Effort effort, std::span<const CellResults> results);
+
+// What each candidate costs the taken cells of such a strip: the sums of search_cells.
+void cost_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
+                Effort effort, const BlockSample& sample, std::span<StripSums* const> sums);
+
+// The squared error of a strip under given scales, weighted by column; `scales` as for encode_cells.
+double weighted_error(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,
+                      const std::uint8_t* scales, std::span<const float> importance);
 
 // The codes of the cells under given scales; `scales` points at the byte of the first cell's block.
 void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,

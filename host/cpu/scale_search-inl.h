@@ -330,6 +330,47 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
   }
 }
 
+// Scale bytes and costs (in normalized units) of the tile's cells under one candidate.
+inline void search_tile(const Tile& tile, const TensorCodec& codec, Effort effort, std::uint8_t* scales,
+                        float* costs) {
+  const DF df;
+  const DI di;
+  const Encoding& encoding = codec.encoding;
+  for (int lane = 0; lane < kTileCells; lane += kLanes) {
+    if (lane >= tile.cells) break;
+    const auto search = [&](Format format, Best& best, VF rival) HWY_ATTR {
+      with_rounder(format, [&](const auto& rounder) HWY_ATTR {
+        if (encoding.scale == ScaleKind::e8m0)
+          search_e8m0(tile, lane, format, rounder, best);
+        else
+          search_ue4m3(tile, lane, format, codec.tensor_scale, effort, rounder, rival, best);
+      });
+    };
+    Best best;
+    search(encoding.format, best, hn::Set(df, hwy::HighestValue<float>()));
+    VI byte = best.scale;
+    if (encoding.scale == ScaleKind::e8m0) byte = hn::Add(byte, hn::Set(di, kE8m0Bias));
+    if (encoding.alternative) {
+      Best other;
+      search(*encoding.alternative, other, best.cost);
+      const MF larger_scale = hn::RebindMask(df, hn::Gt(other.scale, best.scale));
+      const MF wins =
+          hn::Or(hn::Lt(other.cost, best.cost), hn::And(hn::Eq(other.cost, best.cost), larger_scale));
+      const VI marked = hn::Add(other.scale, hn::Set(di, static_cast<std::int32_t>(kUe4m3Alternative)));
+      byte = hn::IfThenElse(hn::RebindMask(di, wins), marked, byte);
+      best.cost = hn::IfThenElse(wins, other.cost, best.cost);
+    }
+    const MF is_zero = hn::Eq(hn::Load(df, tile.absmax + lane), hn::Zero(df));
+    byte = hn::IfThenZeroElse(hn::RebindMask(di, is_zero), byte);
+    best.cost = hn::IfThenZeroElse(is_zero, best.cost);
+
+    alignas(64) std::int32_t bytes[kTileCells];
+    hn::Store(byte, di, bytes);
+    hn::Store(best.cost, df, costs + lane);
+    for (int i = 0; i < kLanes; ++i) scales[lane + i] = static_cast<std::uint8_t>(bytes[i]);
+  }
+}
+
 }  // namespace afp::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

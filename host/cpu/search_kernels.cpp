@@ -11,89 +11,11 @@
 #include "host/core/long_block.hpp"
 #include "host/cpu/encode-inl.h"
 #include "host/cpu/kernels.hpp"
+#include "host/cpu/load_tile-inl.h"
 #include "host/cpu/scale_search-inl.h"
-#include "host/cpu/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace afp::cpu::HWY_NAMESPACE {
-
-// Cells [first, first + cells) of the piece's grid, zeros behind a short cell and in missing ones.
-void load_tile(const WeightPiece& piece, std::uint64_t first, int cells, Tile& tile) {
-  const BlockGrid& grid = piece.grid;
-  const std::size_t width = static_cast<std::size_t>(dtype_bits(piece.dtype)) / 8;
-  const std::uint64_t origin = grid.weight_begin(piece.cells.first);
-  tile.length = tile_length(grid);
-  tile.cells = cells;
-  tile.cell_size = grid.cell_size;
-
-  const auto* source =
-      reinterpret_cast<const std::uint8_t*>(piece.weights) + (grid.weight_begin(first) - origin) * width;
-  std::size_t stride = static_cast<std::size_t>(grid.cell_size) * width;
-  alignas(64) std::uint8_t staged[kTileCells * kMaxCell * sizeof(float)];
-  const bool whole_cells = grid.columns % grid.cell_size == 0;
-  const bool within_row = first % grid.cells_per_row + kTileCells < grid.cells_per_row;
-  if (cells < kTileCells || !(whole_cells || within_row)) {
-    stride = static_cast<std::size_t>(tile.length) * width;
-    std::memset(staged, 0, kTileCells * stride);
-    for (int i = 0; i < cells; ++i) {
-      const std::uint64_t cell = first + static_cast<std::uint64_t>(i);
-      std::memcpy(
-          staged + static_cast<std::size_t>(i) * stride,
-          reinterpret_cast<const std::uint8_t*>(piece.weights) + (grid.weight_begin(cell) - origin) * width,
-          static_cast<std::size_t>(grid.cell_weights(cell)) * width);
-    }
-    source = staged;
-  }
-  switch (piece.dtype) {
-    case DType::BF16:
-      return load_weights<DType::BF16>(source, stride, tile);
-    case DType::F16:
-      return load_weights<DType::F16>(source, stride, tile);
-    default:
-      return load_weights<DType::F32>(source, stride, tile);
-  }
-}
-
-// Scale bytes and costs (in normalized units) of the tile's cells under one candidate.
-void search_tile(const Tile& tile, const TensorCodec& codec, Effort effort, std::uint8_t* scales,
-                 float* costs) {
-  const DF df;
-  const DI di;
-  const Encoding& encoding = codec.encoding;
-  for (int lane = 0; lane < kTileCells; lane += kLanes) {
-    if (lane >= tile.cells) break;
-    const auto search = [&](Format format, Best& best, VF rival) HWY_ATTR {
-      with_rounder(format, [&](const auto& rounder) HWY_ATTR {
-        if (encoding.scale == ScaleKind::e8m0)
-          search_e8m0(tile, lane, format, rounder, best);
-        else
-          search_ue4m3(tile, lane, format, codec.tensor_scale, effort, rounder, rival, best);
-      });
-    };
-    Best best;
-    search(encoding.format, best, hn::Set(df, hwy::HighestValue<float>()));
-    VI byte = best.scale;
-    if (encoding.scale == ScaleKind::e8m0) byte = hn::Add(byte, hn::Set(di, kE8m0Bias));
-    if (encoding.alternative) {
-      Best other;
-      search(*encoding.alternative, other, best.cost);
-      const MF larger_scale = hn::RebindMask(df, hn::Gt(other.scale, best.scale));
-      const MF wins =
-          hn::Or(hn::Lt(other.cost, best.cost), hn::And(hn::Eq(other.cost, best.cost), larger_scale));
-      const VI marked = hn::Add(other.scale, hn::Set(di, static_cast<std::int32_t>(kUe4m3Alternative)));
-      byte = hn::IfThenElse(hn::RebindMask(di, wins), marked, byte);
-      best.cost = hn::IfThenElse(wins, other.cost, best.cost);
-    }
-    const MF is_zero = hn::Eq(hn::Load(df, tile.absmax + lane), hn::Zero(df));
-    byte = hn::IfThenZeroElse(hn::RebindMask(di, is_zero), byte);
-    best.cost = hn::IfThenZeroElse(is_zero, best.cost);
-
-    alignas(64) std::int32_t bytes[kTileCells];
-    hn::Store(byte, di, bytes);
-    hn::Store(best.cost, df, costs + lane);
-    for (int i = 0; i < kLanes; ++i) scales[lane + i] = static_cast<std::uint8_t>(bytes[i]);
-  }
-}
 
 void search_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
                   Effort effort, std::span<const CellResults> results) {

@@ -92,6 +92,26 @@ class Backend {
                         std::span<std::uint8_t> scales, std::span<StripSums> sums,
                         std::span<std::uint8_t> codes) const = 0;
 
+  // What each candidate costs the piece's row or small blocks, every block under its best scale: the sums of
+  // choose_scales, bit for bit, and nothing else. The candidates have the grid's block; their N, Formats and
+  // kinds of scale may differ, and the grid's bits are not looked at. With sample > 1 the sums are those over
+  // the blocks that BlockSample(grid, sample) takes (about one in so many; its weights() says how many
+  // weights that is). Throws UsageError for tensor blocks and for a sample of 0.
+  //   sums[c]    one entry a strip of the piece
+  virtual void block_costs(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
+                           std::uint32_t sample, std::span<const std::span<StripSums>> sums) const = 0;
+
+  // The squared error under given scales, weighted by column: the sum over a strip's weights w, each
+  // dequantized to q, of importance[column of w] * (w - q)^2, in double precision. Within a cell four running
+  // sums take the weights j = 0, 1, 2, 3 mod 4 and are added as (0 + 1) + (2 + 3); the cells of a strip are
+  // added as block_grid.hpp says of small blocks, whatever the block.
+  //   scales      as encode takes them
+  //   importance  one number, finite and not negative, a column of the grid
+  //   errors      one entry a strip of the piece
+  virtual void weighted_errors(const WeightPiece& piece, const TensorCodec& codec,
+                               std::span<const std::uint8_t> scales, std::span<const float> importance,
+                               std::span<double> errors) const = 0;
+
   // Scores scale bytes (the Format's bit included) for a tensor block: one entry a strip and byte,
   // scores[strip * bytes.size() + b].
   virtual void score_scales(const WeightPiece& piece, const TensorCodec& codec, const LongBlock& block,
