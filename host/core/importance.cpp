@@ -29,7 +29,8 @@ Importance Importance::read(const std::string& path) {
   Importance importance;
   importance.file = path;
   for (const CheckpointTensor& tensor : file.tensors()) {
-    const bool is_float = tensor.dtype == DType::F32 || tensor.dtype == DType::F16 || tensor.dtype == DType::BF16;
+    const bool is_float =
+        tensor.dtype == DType::F32 || tensor.dtype == DType::F16 || tensor.dtype == DType::BF16;
     if (tensor.shape.size() != 1 || !is_float)
       throw InputError("is " + std::string(dtype_name(tensor.dtype)) + " " + to_string(tensor.shape) +
                            "; an importance is a vector of F32, F16 or BF16",
@@ -52,14 +53,16 @@ Importance Importance::read(const std::string& path) {
 std::vector<float> column_importance(const Importance& importance, const TensorInfo& tensor) {
   const auto found = importance.channels.find(tensor.name);
   if (found == importance.channels.end())
-    throw InputError("has no importance for this tensor, which is to be quantized", importance.file, tensor.name);
+    throw InputError("has no importance for this tensor, which is to be quantized", importance.file,
+                     tensor.name);
   const std::vector<float>& channels = found->second;
   const BlockGrid grid({BlockKind::tensor, 0}, kMaxBits, tensor.shape);
   const std::uint64_t inputs = tensor.shape.size() > 1 ? tensor.shape[1] : grid.columns;
   if (channels.size() != grid.columns && channels.size() != inputs)
-    throw InputError("has " + std::to_string(channels.size()) + " channels; expected " + std::to_string(inputs) +
-                         (inputs == grid.columns ? "" : " or " + std::to_string(grid.columns)) + " for shape " +
-                         to_string(tensor.shape),
+    throw InputError("has " + std::to_string(channels.size()) + " channels; expected " +
+                         std::to_string(inputs) +
+                         (inputs == grid.columns ? "" : " or " + std::to_string(grid.columns)) +
+                         " for shape " + to_string(tensor.shape),
                      importance.file, tensor.name);
   // Of a convolution the columns of one input channel are neighbours.
   const std::uint64_t repeat = grid.columns / channels.size();

@@ -7,8 +7,8 @@
 
 namespace afp {
 
-// One number for every column of the tensor. Throws InputError where the importance lacks the tensor or has another
-// length.
+// One number for every column of the tensor. Throws InputError where the importance lacks the tensor or has
+// another length.
 std::vector<float> column_importance(const Importance& importance, const TensorInfo& tensor);
 
 }  // namespace afp

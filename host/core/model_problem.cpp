@@ -21,7 +21,8 @@ std::string describe(const TensorInfo& tensor) {
 }
 
 // Every row of the table must be of this checkpoint.
-std::unordered_map<std::string, const TensorCosts*> rows_by_name(const Checkpoint& input, const CostTable& table) {
+std::unordered_map<std::string, const TensorCosts*> rows_by_name(const Checkpoint& input,
+                                                                 const CostTable& table) {
   std::unordered_map<std::string, const TensorCosts*> rows;
   for (const TensorCosts& row : table.tensors) {
     const CheckpointTensor* tensor = input.find(row.tensor.name);
@@ -39,7 +40,9 @@ std::unordered_map<std::string, const TensorCosts*> rows_by_name(const Checkpoin
 // Sets of tensors that get one Encoding, by union of whatever ties them.
 class Ties {
  public:
-  explicit Ties(std::size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), std::size_t{0}); }
+  explicit Ties(std::size_t count) : parent_(count) {
+    std::iota(parent_.begin(), parent_.end(), std::size_t{0});
+  }
 
   // The first of the two sets' first members stays the first.
   void tie(std::size_t a, std::size_t b) {
@@ -68,8 +71,8 @@ void tie_equal(Ties& ties, std::size_t count, const KeyOf& key_of) {
 }
 
 // `pins`: of each tensor the column that a rule gives it.
-Ties tie_tensors(const std::vector<const TensorCosts*>& tensors, const std::vector<std::optional<std::size_t>>& pins,
-                 const ModelSearchOptions& options) {
+Ties tie_tensors(const std::vector<const TensorCosts*>& tensors,
+                 const std::vector<std::optional<std::size_t>>& pins, const ModelSearchOptions& options) {
   Ties ties(tensors.size());
   if (options.uniform) {
     tie_equal<bool>(ties, tensors.size(),
@@ -116,7 +119,8 @@ std::uint64_t ModelProblem::bytes(const CostTable& table, std::size_t tensor, st
   return column == keep_column ? info.bytes() : packed_size(table.candidates[column], info.shape);
 }
 
-ModelProblem build_problem(const Checkpoint& input, const CostTable& table, const ModelSearchOptions& options) {
+ModelProblem build_problem(const Checkpoint& input, const CostTable& table,
+                           const ModelSearchOptions& options) {
   ModelProblem model;
   const auto rows = rows_by_name(input, table);
   const std::vector<TensorInfo> infos(input.tensors().begin(), input.tensors().end());
@@ -167,7 +171,8 @@ ModelProblem build_problem(const Checkpoint& input, const CostTable& table, cons
     for (std::size_t c = 0; c < problem.columns.size(); ++c) {
       double& cost = problem.costs[problem.at(g, c)];
       for (const std::size_t t : model.groups[g]) {
-        const bool allowed = pins[t] ? c == *pins[t] : c == model.keep_column || model.tensors[t]->candidates[c];
+        const bool allowed =
+            pins[t] ? c == *pins[t] : c == model.keep_column || model.tensors[t]->candidates[c];
         cost = allowed ? cost + model.cost(t, c).cost : SearchProblem::kUnavailable;
         if (!allowed) break;
         problem.bytes[problem.at(g, c)] += model.bytes(table, t, c);

@@ -1,4 +1,5 @@
-// From a cost table to the problem that a search solves: which tensors share a row, which columns a row may have.
+// From a cost table to the problem that a search solves: which tensors share a row, which columns a row may
+// have.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +23,12 @@ struct ModelProblem {
 
   // Of a choice of one column a row.
   std::vector<std::size_t> by_tensor(std::span<const std::size_t> choice) const;
-  CandidateCost cost(std::size_t tensor, std::size_t column) const;           // 0 for keep
+  CandidateCost cost(std::size_t tensor, std::size_t column) const;  // 0 for keep
   std::uint64_t bytes(const CostTable& table, std::size_t tensor, std::size_t column) const;
 };
 
 // Throws what search_model() throws for tables, rules and ties that do not fit the checkpoint.
-ModelProblem build_problem(const Checkpoint& input, const CostTable& table, const ModelSearchOptions& options);
+ModelProblem build_problem(const Checkpoint& input, const CostTable& table,
+                           const ModelSearchOptions& options);
 
 }  // namespace afp

@@ -31,8 +31,8 @@ class ModelSearch {
   }
 
   ModelSearchResult run() {
-    const int targets = options_.target_bpw.has_value() + options_.target_size.has_value() +
-                        options_.target_sqnr.has_value();
+    const int targets =
+        options_.target_bpw.has_value() + options_.target_size.has_value() + options_.target_sqnr.has_value();
     if (targets > 1) throw UsageError("more than one target; expected one of bpw, size and SQNR");
     if (model_.tensors.empty()) {
       finish({});
@@ -84,7 +84,8 @@ class ModelSearch {
     for (std::size_t r = 0; r < problem.rows; ++r) {
       std::optional<std::size_t> best;
       for (std::size_t c = 0; c < problem.columns.size(); ++c)
-        if (problem.available(r, c) && (!best || problem.bytes[problem.at(r, c)] < problem.bytes[problem.at(r, *best)]))
+        if (problem.available(r, c) &&
+            (!best || problem.bytes[problem.at(r, c)] < problem.bytes[problem.at(r, *best)]))
           best = c;
       choice.push_back(*best);
     }
@@ -93,7 +94,8 @@ class ModelSearch {
   std::uint64_t least_bytes() const {
     std::uint64_t bytes = 0;
     const std::vector<std::size_t> choice = smallest_choice();
-    for (std::size_t r = 0; r < choice.size(); ++r) bytes += model_.problem.bytes[model_.problem.at(r, choice[r])];
+    for (std::size_t r = 0; r < choice.size(); ++r)
+      bytes += model_.problem.bytes[model_.problem.at(r, choice[r])];
     return bytes;
   }
 
@@ -130,8 +132,8 @@ class ModelSearch {
     }
   }
 
-  // The same problem with sizes and errors changed round: the fewest bytes whose error, in 2^-40 of what is allowed
-  // and rounded up, fits.
+  // The same problem with sizes and errors changed round: the fewest bytes whose error, in 2^-40 of what is
+  // allowed and rounded up, fits.
   void search_smallest() {
     if (table_.objective != Objective::mse || table_.weighted)
       throw UsageError("a target SQNR needs the objective mse without an importance");
@@ -146,7 +148,7 @@ class ModelSearch {
         for (const std::size_t t : model_.groups[r]) error += model_.cost(t, c).squared_error;
         const double share = error == 0.0 ? 0.0 : std::ceil(error / allowed * static_cast<double>(kUnits));
         swapped.costs[at] = share <= static_cast<double>(kUnits) ? static_cast<double>(swapped.bytes[at])
-                                                                  : SearchProblem::kUnavailable;
+                                                                 : SearchProblem::kUnavailable;
         swapped.bytes[at] = share <= static_cast<double>(kUnits) ? static_cast<std::uint64_t>(share) : 0;
       }
     }
@@ -271,7 +273,8 @@ double ModelSearchResult::sqnr_db() const {
   return decibel(signal, squared_error);
 }
 
-ModelSearchResult search_model(const Checkpoint& input, const CostTable& table, const ModelSearchOptions& options) {
+ModelSearchResult search_model(const Checkpoint& input, const CostTable& table,
+                               const ModelSearchOptions& options) {
   return ModelSearch(input, table, options).run();
 }
 
@@ -286,9 +289,10 @@ void check_plan(Plan& plan, const Checkpoint& input, const std::string& file) {
   for (const PlanEntry& entry : plan.tensors) {
     if (input.find(entry.name) != nullptr) continue;
     const std::string nearest = nearest_name(entry.name, names);
-    throw InputError("is in the plan, but not in the model" +
-                         (nearest.empty() ? std::string() : "; the nearest name there is " + in_quotes(nearest)),
-                     file, entry.name);
+    throw InputError(
+        "is in the plan, but not in the model" +
+            (nearest.empty() ? std::string() : "; the nearest name there is " + in_quotes(nearest)),
+        file, entry.name);
   }
   Plan ordered = plan;
   ordered.tensors.clear();

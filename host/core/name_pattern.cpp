@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kLongestPattern = 512;
 constexpr std::size_t kLongestName = 512;
 
-constexpr std::regex::flag_type kSyntax = std::regex::ECMAScript | std::regex::optimize
+constexpr std::regex::flag_type kSyntax = std::regex::ECMAScript |
+                                          std::regex::optimize
 #if defined(__GLIBCXX__)
                                           // Time proportional to the name's length, where backtracking could
                                           // take for ever on patterns like (a+)+$. Forbids back-references.

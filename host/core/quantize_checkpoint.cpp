@@ -85,6 +85,31 @@ std::string output_shard_name(const Checkpoint& input, const CheckpointShard& sh
   return input.shards().size() == 1 ? "model.safetensors" : shard.file_name;
 }
 
+// What is to become of the tensors: as the request and the rules have it, or as a plan has it.
+std::vector<QuantizePlan::Entry> entries_of(const EncodingRequest& request, const std::vector<Rule>& rules,
+                                            const std::vector<TensorInfo>& infos) {
+  std::vector<QuantizePlan::Entry> entries;
+  for (const Selection& selection : select_tensors(infos, request, rules)) {
+    QuantizePlan::Entry& entry = entries.emplace_back();
+    entry.kept = selection.kept;
+    if (selection.request) entry.candidates = selection.request->candidates();
+  }
+  return entries;
+}
+
+std::vector<QuantizePlan::Entry> entries_of(const Plan& plan, const std::vector<TensorInfo>& infos) {
+  std::vector<QuantizePlan::Entry> entries;
+  for (std::size_t t = 0; t < infos.size(); ++t) {
+    if (t >= plan.tensors.size() || plan.tensors[t].name != infos[t].name)
+      throw UsageError("the plan is not of this checkpoint: tensor '" + infos[t].name +
+                       "' is not at its place");
+    QuantizePlan::Entry& entry = entries.emplace_back();
+    entry.kept = plan.tensors[t].kept;
+    if (plan.tensors[t].encoding) entry.candidates = {*plan.tensors[t].encoding};
+  }
+  return entries;
+}
+
 class CheckpointQuantizer {
  public:
   CheckpointQuantizer(const Checkpoint& input, const QuantizeOptions& options)
@@ -245,20 +270,16 @@ double QuantizeResult::sqnr_db() const {
 QuantizePlan plan_quantization(const Checkpoint& input, const QuantizeOptions& options) {
   require_plain(input);
   const std::vector<TensorInfo> infos(input.tensors().begin(), input.tensors().end());
-  const std::vector<Selection> selections = select_tensors(infos, options.request, options.rules);
-  const MemoryShares shares(options.run.memory_budget, thread_count(options.run));
   QuantizePlan plan;
+  plan.tensors =
+      options.plan ? entries_of(*options.plan, infos) : entries_of(options.request, options.rules, infos);
   for (std::size_t t = 0; t < infos.size(); ++t) {
-    QuantizePlan::Entry entry;
-    entry.kept = selections[t].kept;
-    entry.bytes = infos[t].bytes();
-    if (selections[t].request) {
-      entry.candidates = selections[t].request->candidates();
-      entry.bytes = packed_size(entry.candidates.front(), infos[t].shape);
-    }
-    plan.tensors.push_back(std::move(entry));
+    QuantizePlan::Entry& entry = plan.tensors[t];
+    entry.bytes =
+        entry.candidates.empty() ? infos[t].bytes() : packed_size(entry.candidates.front(), infos[t].shape);
   }
   check_names(input, plan);
+  const MemoryShares shares(options.run.memory_budget, thread_count(options.run));
   const std::uint64_t in_pieces = 2 * shares.pieces * shares.piece_bytes;
   plan.peak_memory = kBaseMemory + in_pieces +
                      std::min(

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "afp/error.hpp"
+#include "afp/block_sample.hpp"
 #include "afp/objective.hpp"
 #include "afp/scale.hpp"
 #include "host/core/input_checks.hpp"
@@ -18,6 +18,7 @@ TensorCostMeter::TensorCostMeter(const Backend& backend, const TensorInfo& info,
       dtype_(info.dtype == DType::F64 ? DType::F32 : info.dtype),
       settings_(settings),
       importance_(importance),
+      tensor_scale_bytes_(candidates.size()),
       costs_(candidates.size()) {
   for (const Encoding& encoding : candidates) codecs_.push_back({encoding, 1.0f});
   for (std::size_t c = 0; c < codecs_.size(); ++c)
@@ -35,10 +36,12 @@ std::uint64_t TensorCostMeter::memory() const {
 void TensorCostMeter::add_step(Pass pass, std::vector<std::size_t> candidates) {
   const Encoding& first = codecs_[candidates[0]].encoding;
   const Block block = pass == Pass::scan ? Block{BlockKind::tensor, 0} : first.block;
-  Step& step = steps_.emplace_back(Step{pass, BlockGrid(block, first.bits(), info_.shape), std::move(candidates)});
-  if (pass == Pass::blocks || pass == Pass::weighted)
-    step.sums.assign(step.candidates.size(),
-                     std::vector<StripSums>(strip_count(step.grid, {0, step.grid.cells()})));
+  Step& step =
+      steps_.emplace_back(Step{pass, BlockGrid(block, first.bits(), info_.shape), std::move(candidates)});
+  const std::size_t strips = strip_count(step.grid, {0, step.grid.cells()});
+  if (pass == Pass::blocks) step.sums.assign(step.candidates.size(), std::vector<StripSums>(strips));
+  const bool weighted = pass == Pass::weighted || (pass == Pass::blocks && !importance_.empty());
+  if (weighted) step.weighted.assign(step.candidates.size(), std::vector<double>(strips));
 }
 
 bool TensorCostMeter::next_pass() {
@@ -47,7 +50,8 @@ bool TensorCostMeter::next_pass() {
   if (current_ == steps_.size()) return false;
   Step& step = steps_[current_];
   if (step.pass == Pass::scales && !step.scan) {
-    step.scan = std::make_unique<TensorScaleScan>(backend_, step.grid, codecs_[step.candidates[0]], extent_.absmax);
+    step.scan =
+        std::make_unique<TensorScaleScan>(backend_, step.grid, codecs_[step.candidates[0]], extent_.absmax);
     if (!step.scan->needs_scores()) return next_pass();
   }
   return true;
@@ -62,8 +66,9 @@ void TensorCostMeter::take(CellRange cells, const std::byte* weights) {
     case Pass::scales:
       return step.scan->score(piece);
     case Pass::blocks:
-    case Pass::weighted:
       return measure_blocks(step, piece);
+    case Pass::weighted:
+      return measure_weighted(step, piece);
   }
 }
 
@@ -72,16 +77,18 @@ bool TensorCostMeter::finish_pass() {
   switch (step.pass) {
     case Pass::scan:
       finish_scan();
-      return false;
+      break;
     case Pass::scales:
       if (step.scan->needs_scores()) return true;
-      costs_[step.candidates[0]].squared_error = step.scan->best_error();
-      costs_[step.candidates[0]].cost = step.scan->best_error();
-      return false;
+      set_tensor_scale(step.candidates[0], step.scan->best_byte(), step.scan->best_error());
+      break;
     case Pass::blocks:
-    case Pass::weighted:
       finish_blocks(step);
-      return false;
+      finish_weighted(step);
+      break;
+    case Pass::weighted:
+      finish_weighted(step);
+      break;
   }
   return false;
 }
@@ -119,10 +126,12 @@ void TensorCostMeter::plan_steps() {
   for (std::size_t c = 0; c < codecs_.size(); ++c) {
     const Encoding& encoding = codecs_[c].encoding;
     if (is_tensor_block(c)) {
-      if (const auto best = choose_tensor_scale(*statistics_, encoding))
-        costs_[c] = {best->squared_error, best->squared_error};
-      else
+      if (const auto best = choose_tensor_scale(*statistics_, encoding)) {
+        set_tensor_scale(c, best->byte, best->squared_error);
+      } else {
         add_step(Pass::scales, {c});
+      }
+      if (!importance_.empty()) add_step(Pass::weighted, {c});
       continue;
     }
     const auto same = std::find_if(by_block.begin(), by_block.end(), [&](const auto& group) {
@@ -136,33 +145,64 @@ void TensorCostMeter::plan_steps() {
   for (std::vector<std::size_t>& group : by_block) add_step(Pass::blocks, std::move(group));
 }
 
-void TensorCostMeter::measure_blocks(Step& step, const WeightPiece& piece) const {
-  const std::size_t first_strip = piece.cells.first / cells_per_strip(step.grid);
-  const std::size_t strips = strip_count(step.grid, piece.cells);
-  const std::size_t blocks = piece.cells.count == 0 ? 0
-                                 : step.grid.scale_index(piece.cells.first + piece.cells.count - 1) -
-                                       step.grid.scale_index(piece.cells.first) + 1;
-  std::vector<TensorCodec> codecs;
-  std::vector<std::span<StripSums>> sums;
-  std::vector<std::uint8_t> scratch(blocks);
-  std::vector<std::span<std::uint8_t>> scales;
-  for (std::size_t i = 0; i < step.candidates.size(); ++i) {
-    codecs.push_back(codecs_[step.candidates[i]]);
-    sums.push_back(std::span(step.sums[i]).subspan(first_strip, strips));
-    scales.push_back(scratch);
-  }
-  backend_.choose_scales(piece, codecs, settings_.effort, scales, sums);
+void TensorCostMeter::set_tensor_scale(std::size_t candidate, std::uint8_t byte, double squared_error) {
+  tensor_scale_bytes_[candidate] = byte;
+  costs_[candidate] = {squared_error, squared_error};
 }
 
+void TensorCostMeter::measure_blocks(Step& step, const WeightPiece& piece) const {
+  std::vector<TensorCodec> codecs;
+  std::vector<std::span<StripSums>> sums;
+  for (std::size_t i = 0; i < step.candidates.size(); ++i) {
+    codecs.push_back(codecs_[step.candidates[i]]);
+    sums.push_back(strips_of(step, step.sums[i], piece));
+  }
+  if (importance_.empty()) {
+    backend_.block_costs(piece, codecs, settings_.effort, settings_.sample, sums);
+    return;
+  }
+  const std::size_t blocks = piece.cells.count == 0
+                                 ? 0
+                                 : step.grid.scale_index(piece.cells.first + piece.cells.count - 1) -
+                                       step.grid.scale_index(piece.cells.first) + 1;
+  std::vector<std::vector<std::uint8_t>> bytes(codecs.size(), std::vector<std::uint8_t>(blocks));
+  const std::vector<std::span<std::uint8_t>> scales(bytes.begin(), bytes.end());
+  backend_.choose_scales(piece, codecs, settings_.effort, scales, sums);
+  for (std::size_t i = 0; i < codecs.size(); ++i)
+    backend_.weighted_errors(piece, codecs[i], scales[i], importance_,
+                             strips_of(step, step.weighted[i], piece));
+}
+
+void TensorCostMeter::measure_weighted(Step& step, const WeightPiece& piece) const {
+  const std::size_t candidate = step.candidates[0];
+  backend_.weighted_errors(piece, codecs_[candidate], {&tensor_scale_bytes_[candidate], 1}, importance_,
+                           strips_of(step, step.weighted[0], piece));
+}
+
+// Sampled sums stand for the whole tensor.
 void TensorCostMeter::finish_blocks(const Step& step) {
+  double share = 1.0;
+  if (settings_.sample > 1 && importance_.empty())
+    share = static_cast<double>(step.grid.weights()) /
+            static_cast<double>(
+                BlockSample(step.grid, settings_.sample).weights(step.grid, {0, step.grid.cells()}));
   for (std::size_t i = 0; i < step.candidates.size(); ++i) {
     double error = 0.0, signal = 0.0;
     for (const StripSums& strip : step.sums[i]) {
       error += strip.error;
       signal += strip.signal;
     }
-    costs_[step.candidates[i]] = {error, error};
-    if (!statistics_) signal_ = signal;
+    costs_[step.candidates[i]] = {error * share, error * share};
+    if (!statistics_) signal_ = signal * share;
+  }
+}
+
+// In place of the plain squared errors.
+void TensorCostMeter::finish_weighted(const Step& step) {
+  for (std::size_t i = 0; i < step.weighted.size(); ++i) {
+    double error = 0.0;
+    for (const double strip : step.weighted[i]) error += strip;
+    costs_[step.candidates[i]].cost = error;
   }
 }
 

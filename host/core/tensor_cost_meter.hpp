@@ -52,13 +52,16 @@ class TensorCostMeter {
     Pass pass;
     BlockGrid grid;
     std::vector<std::size_t> candidates;
-    std::vector<std::vector<StripSums>> sums = {};  // [candidate][strip]
+    std::vector<std::vector<StripSums>> sums = {};   // [candidate][strip]
+    std::vector<std::vector<double>> weighted = {};  // likewise
     std::unique_ptr<TensorScaleScan> scan = {};
   };
 
   bool finish_pass();  // true: the same pass once more
   void finish_scan();
   void finish_blocks(const Step& step);
+  void finish_weighted(const Step& step);
+  void set_tensor_scale(std::size_t candidate, std::uint8_t byte, double squared_error);
   void plan_steps();
   void add_step(Pass pass, std::vector<std::size_t> candidates);
   bool is_tensor_block(std::size_t candidate) const {
@@ -67,13 +70,20 @@ class TensorCostMeter {
 
   void scan(const WeightPiece& piece);
   void measure_blocks(Step& step, const WeightPiece& piece) const;
+  void measure_weighted(Step& step, const WeightPiece& piece) const;
+  template <class Value>
+  static std::span<Value> strips_of(const Step& step, std::vector<Value>& values, const WeightPiece& piece) {
+    return std::span(values).subspan(piece.cells.first / cells_per_strip(step.grid),
+                                     strip_count(step.grid, piece.cells));
+  }
 
   const Backend& backend_;
   TensorInfo info_;
   DType dtype_;
   CostSettings settings_;
   std::span<const float> importance_;
-  std::vector<TensorCodec> codecs_;  // of the candidates
+  std::vector<TensorCodec> codecs_;               // of the candidates
+  std::vector<std::uint8_t> tensor_scale_bytes_;  // of those that are tensor blocks
   std::vector<CandidateCost> costs_;
   double signal_ = 0.0;
 

@@ -17,7 +17,8 @@ class TensorScaleScan {
   TensorScaleScan(const TensorScaleScan&) = delete;  // the scan refers to the block
   TensorScaleScan& operator=(const TensorScaleScan&) = delete;
 
-  // Whether another pass over the weights is needed: each piece through score(), in any order, from any thread.
+  // Whether another pass over the weights is needed: each piece through score(), in any order, from any
+  // thread.
   bool needs_scores();
   void score(const WeightPiece& piece);
 

@@ -76,7 +76,8 @@ struct ModelFrontPoint {
 struct ModelSearchResult {
   Plan plan;  // of all tensors, kept ones too, with predicted sizes and costs
   SearchResult search;
-  bool minimizes_size = false;  // with target_sqnr: the search's bound, gap and trace are of bytes, not of costs
+  bool minimizes_size =
+      false;  // with target_sqnr: the search's bound, gap and trace are of bytes, not of costs
   std::vector<std::string> groups;           // of the search's rows: the name of the first tensor of each
   std::uint64_t budget = 0;                  // bytes of the selected tensors; 0: none
   std::uint64_t weights = 0;                 // in the selected tensors

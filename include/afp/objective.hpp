@@ -19,6 +19,12 @@ enum class Objective : std::uint8_t {
 Objective parse_objective(std::string_view text);
 std::string_view to_string(Objective objective);
 
+// What a Format costs in hardware by the original's count: 2^E + M + E + ((E > 0) + M)^2.
+constexpr int hardware_penalty(int exponent_bits, int mantissa_bits) {
+  const int significand = (exponent_bits > 0 ? 1 : 0) + mantissa_bits;
+  return (1 << exponent_bits) + mantissa_bits + exponent_bits + significand * significand;
+}
+
 // `mse`: the squared error, summed over the tensor, of rounding every weight w to
 // s * round(w * r) with s = `scale`, r = scale_reciprocal(s), as afp/codec.hpp defines.
 // Exact up to the rounding of the double sums, whose order is fixed. For F32 statistics `scale` must be a

@@ -33,6 +33,7 @@ std::vector<std::byte> dequantize_tensor(const Backend& backend, const PackedTen
 struct QuantizeOptions {
   EncodingRequest request;
   std::vector<Rule> rules;
+  std::optional<Plan> plan;  // of every tensor, as check_plan() leaves it: request and rules do not count
   Effort effort = Effort::exact;
   bool force = false;    // empty OUTPUT first, unless it holds an unfinished run of this request
   bool dry_run = false;  // do all but write: the result is exact, OUTPUT is not touched
