@@ -82,14 +82,14 @@ void CommandLine::repeated(const std::string& names, const std::string& metavar,
   std::string label;
   for (const std::string& spelling : spellings)
     label += spelling + (&spelling == &spellings.back() ? " " : ", ");
-  describe(label + metavar, help);
+  if (!help.empty()) describe(label + metavar, help);
 }
 
 void CommandLine::flag(const std::string& names, bool& target, const std::string& help) {
   app_->add_flag(names, target)->disable_flag_override();
   const std::vector<std::string> spellings = split(names, ',');
   option_names_.insert(option_names_.end(), spellings.begin(), spellings.end());
-  describe(names, help);
+  if (!help.empty()) describe(names, help);
 }
 
 void CommandLine::example(std::string command) {

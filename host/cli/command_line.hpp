@@ -28,8 +28,10 @@ class CommandLine {
   CommandLine(std::string verb, std::string usage, std::string purpose);
   ~CommandLine();
 
-  // The options declared from here on stand under this heading of the help.
+  // The options declared from here on stand under this heading of the help. An option whose help is empty is
+  // not mentioned there: describe() names several at once.
   void group(std::string title);
+  void describe(const std::string& label, const std::string& help) { lines_.push_back({label, help}); }
   void positional(const std::string& name, std::string& target, const std::string& help);  // must be given
   // `names` as "--bits" or "-o,--output". A value option may be given once, a repeated one is handed each of
   // its values in the order of the command line.
@@ -52,7 +54,6 @@ class CommandLine {
     std::string label, text;
   };
 
-  void describe(const std::string& label, const std::string& help) { lines_.push_back({label, help}); }
   bool is_option(std::string_view word) const;
   [[noreturn]] void refuse_leftover(const std::vector<std::string>& leftover) const;
 

@@ -30,6 +30,7 @@ Usage: afp VERB [options]
 
 Verbs
   inspect PATH                 list the tensors of a checkpoint, plain or packed
+  search INPUT -o PLAN.json    choose an Encoding for every tensor
   quantize INPUT -o OUTPUT     pack the weights into a few bits each
   dequantize PACKED -o OUTPUT  write a plain checkpoint with the packed values
   verify PACKED                check that a packed checkpoint is intact
@@ -52,7 +53,7 @@ struct Verb {
   const char* name;
   Outcome (*run)(const Arguments&, const std::atomic<bool>&);
 };
-constexpr std::array kVerbs = {Verb{"inspect", inspect}, Verb{"quantize", quantize},
+constexpr std::array kVerbs = {Verb{"inspect", inspect}, Verb{"search", search}, Verb{"quantize", quantize},
                                Verb{"dequantize", dequantize}, Verb{"verify", verify}};
 
 std::string version_text() {

@@ -10,6 +10,7 @@
 namespace afp::cli {
 
 Outcome inspect(const Arguments& arguments, const std::atomic<bool>& stop);
+Outcome search(const Arguments& arguments, const std::atomic<bool>& stop);
 Outcome quantize(const Arguments& arguments, const std::atomic<bool>& stop);
 Outcome dequantize(const Arguments& arguments, const std::atomic<bool>& stop);
 Outcome verify(const Arguments& arguments, const std::atomic<bool>& stop);

@@ -100,6 +100,18 @@ Ties tie_tensors(const std::vector<const TensorCosts*>& tensors,
   return ties;
 }
 
+// Which columns are to be had where no rule pins one.
+std::vector<bool> offered_columns(const CostTable& table, const ModelSearchOptions& options) {
+  if (!options.space) return std::vector<bool>(table.candidates.size(), true);
+  std::vector<bool> offered(table.candidates.size(), false);
+  for (const Encoding& encoding : options.space->encodings()) {
+    const std::optional<std::size_t> column = table.column(encoding);
+    if (!column) throw UsageError("the candidate " + to_string(encoding) + " is not in the cost table");
+    offered[*column] = true;
+  }
+  return offered;
+}
+
 }  // namespace
 
 std::vector<std::size_t> ModelProblem::by_tensor(std::span<const std::size_t> choice) const {
@@ -164,6 +176,7 @@ ModelProblem build_problem(const Checkpoint& input, const CostTable& table,
     model.keep_column = problem.columns.size();
     problem.columns.push_back({16, 8});
   }
+  const std::vector<bool> offered = offered_columns(table, options);
   problem.rows = model.groups.size();
   problem.costs.assign(problem.rows * problem.columns.size(), 0.0);
   problem.bytes.assign(problem.rows * problem.columns.size(), 0);

@@ -249,8 +249,11 @@ class ModelSearch {
         any = true;
       }
       point.bytes += problem.bytes[problem.at(r, taken)];
-      point.cost += problem.costs[problem.at(r, taken)];
-      for (const std::size_t t : model_.groups[r]) point.squared_error += model_.cost(t, taken).squared_error;
+      for (const std::size_t t : model_.groups[r]) {
+        const CandidateCost cost = model_.cost(t, taken);
+        point.cost += cost.cost;
+        point.squared_error += cost.squared_error;
+      }
     }
     if (!any) return;
     point.bpw = bpw(point.bytes);

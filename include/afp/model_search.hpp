@@ -52,6 +52,7 @@ CostMeasurement measure_costs(const Checkpoint& input, const CostRequest& reques
 
 struct ModelSearchOptions {
   std::vector<Rule> rules;
+  std::optional<CandidateSpace> space;  // of the table's candidates only these; absent: all
   std::vector<std::string> ties;  // regular expressions: tensors that match one, with equal captured groups,
                                   // get one Encoding; so do tensors of equal data
   bool keep = false;              // a selected tensor may stay as it is, at no cost
