@@ -185,7 +185,8 @@ ModelProblem build_problem(const Checkpoint& input, const CostTable& table,
       double& cost = problem.costs[problem.at(g, c)];
       for (const std::size_t t : model.groups[g]) {
         const bool allowed =
-            pins[t] ? c == *pins[t] : c == model.keep_column || model.tensors[t]->candidates[c];
+            pins[t] ? c == *pins[t]
+                    : c == model.keep_column || (offered[c] && model.tensors[t]->candidates[c].has_value());
         cost = allowed ? cost + model.cost(t, c).cost : SearchProblem::kUnavailable;
         if (!allowed) break;
         problem.bytes[problem.at(g, c)] += model.bytes(table, t, c);

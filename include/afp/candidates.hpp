@@ -14,7 +14,7 @@ namespace afp {
 
 struct CandidateSpace {
   std::vector<int> bits = {2, 3, 4, 5, 6, 7, 8};  // N
-  std::vector<int> exponent_bits;  // E; empty: every E under e8m0, the pair E1 + E2 under ue4m3 small blocks
+  std::vector<int> exponent_bits;  // E; empty: every E under e8m0, the pair E1 + E2 under ue4m3
   std::vector<Block> blocks = {Block{}};
   std::vector<ScaleKind> scales;  // empty: the default of each block
   bool keep = false;              // a tensor may also stay as it is
