@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "afp/codec.hpp"
 #include "afp/tensor.hpp"
 
 namespace afp {
@@ -49,7 +50,12 @@ class Statistics {
   std::size_t key_count() const;
   Key key(std::size_t index) const;  // keys ascend by magnitude
 
-  friend bool operator==(const Statistics&, const Statistics&) = default;
+  // Keys outside [first_key(), end_key()) hold no weights, but for key 0, which holds the zeros. A range of
+  // keys is all that is stored: a tensor of a few hundred weights needs kilobytes.
+  std::size_t first_key() const { return first_; }
+  std::size_t end_key() const;
+
+  friend bool operator==(const Statistics& a, const Statistics& b);
 
  private:
   struct WideBin {  // of F32
@@ -57,10 +63,27 @@ class Statistics {
     friend bool operator==(const WideBin&, const WideBin&) = default;
   };
 
+  std::size_t stored() const { return counts_.size() + wide_.size(); }  // one of them is empty
+  void cover(std::size_t first, std::size_t end);                       // makes room for these keys
+  void add_halves(const std::byte* weights, std::uint64_t count);
+  void add_floats(const std::byte* weights, std::uint64_t count);
+
   DType dtype_;
+  std::uint64_t zeros_ = 0;            // not in the tables below
+  std::size_t first_ = 0;              // the key that the tables begin with; non-finite patterns are keys too
   std::vector<std::uint64_t> counts_;  // BF16, F16
   std::vector<WideBin> wide_;          // F32
   float largest_ = 0.0f;               // F32: the key alone does not tell the exact absmax
 };
+
+// The last key whose base is at most this magnitude (finite, not negative). Of BF16 and F16 the keys are the
+// magnitude bits.
+AFP_HD constexpr std::size_t last_key_at(DType dtype, float magnitude) {
+  const std::uint32_t bits = float_bits(magnitude);
+  if (dtype == DType::BF16) return bits >> 16;
+  if (dtype == DType::F32) return bits >> 15;
+  if (magnitude < exp2_int(-14)) return static_cast<std::size_t>(magnitude * exp2_int(24));
+  return magnitude < 65504.0f ? (bits - (112u << 23)) >> 13 : 0x7BFF;
+}
 
 }  // namespace afp
