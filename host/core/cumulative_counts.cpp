@@ -24,13 +24,14 @@ CumulativeCounts::CumulativeCounts(const Statistics& statistics)
       total_(zeros_),
       prefix_(end_ - first_ + 1) {
   if (dtype_ == DType::F32) on_base_.resize(end_ - first_);
-  for (std::size_t key = first_; key < end_; ++key) {
-    const Statistics::Key counts = statistics.key(key);
-    const std::uint64_t zeros = key == 0 ? zeros_ : 0;
-    prefix_[key - first_] = total_ - zeros_;
-    total_ += counts.count - zeros;
-    if (dtype_ == DType::F32) on_base_[key - first_] = counts.count_base - zeros;
+  const bool is_f32 = dtype_ == DType::F32;
+  std::uint64_t running = 0;
+  for (std::size_t i = 0; i < end_ - first_; ++i) {
+    prefix_[i] = running;
+    running += statistics.stored_count(first_ + i);
+    if (is_f32) on_base_[i] = statistics.stored_count_base(first_ + i);
   }
+  total_ += running;
   prefix_.back() = total_ - zeros_;
 }
 

@@ -90,7 +90,7 @@ MagnitudeShares::MagnitudeShares(const LinearHistogram& histogram, double coordi
   }
 }
 
-double MagnitudeShares::divergence(const LevelShares& rounded) const {
+double MagnitudeShares::divergence(const Backend& backend, const LevelShares& rounded) const {
   const std::vector<double>&levels = rounded.levels, &shares = rounded.shares;
   std::vector<double> at_points(points_.size());
   std::size_t level = 0;
@@ -109,7 +109,7 @@ double MagnitudeShares::divergence(const LevelShares& rounded) const {
     }
     at_points[i] = interpolated_share(points_[i], levels[level], shares[level], slope);
   }
-  return mean_divergence(shares_.data(), at_points.data(), points_.size());
+  return backend.mean_divergence(shares_, at_points);
 }
 
 }  // namespace afp

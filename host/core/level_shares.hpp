@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "afp/backend.hpp"
 #include "afp/linear_histogram.hpp"
 #include "host/core/cumulative_counts.hpp"
 
@@ -30,7 +31,7 @@ class MagnitudeShares {
   // A bin is represented by the sum of its edges times `coordinate`: 0.5 for its centre.
   MagnitudeShares(const LinearHistogram& histogram, double coordinate);
 
-  double divergence(const LevelShares& rounded) const;
+  double divergence(const Backend& backend, const LevelShares& rounded) const;
 
  private:
   std::vector<double> points_, shares_;

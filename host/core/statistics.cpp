@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kWideShift = 15;  // F32 key: bits above these
 constexpr std::uint32_t kWideMask = (1u << kWideShift) - 1;
-constexpr std::size_t kWideKeys = std::size_t{1} << 16;
 constexpr std::size_t kHalfKeys = std::size_t{1} << 15;
 constexpr std::uint32_t kInfinity = 0x7F800000u;
 
@@ -31,22 +30,6 @@ std::size_t first_nonfinite_key(DType dtype) {
 
 // So few 16-bit weights that finding the range of their keys first costs less than a table of all keys.
 constexpr std::uint64_t kFewHalves = 16384;
-
-// The four sums of an F32 key while weights are counted, in two words: for so many weights none of them
-// reaches its neighbour's bits.
-//     low   count in bits 0..23, sum of r from bit 24 on
-//     high  sum of r^2 in bits 0..46, count of r == 0 from bit 47 on
-constexpr std::uint64_t kPackedWeights = (std::uint64_t{1} << 17) - 1;
-constexpr int kSumShift = 24, kBaseShift = 47;
-struct PackedBin {
-  std::uint64_t low = 0, high = 0;
-};
-
-// Of every thread that counts F32 weights, 1 MiB; all zero between two uses.
-std::vector<PackedBin>& packed_table() {
-  thread_local std::vector<PackedBin> table(kWideKeys);
-  return table;
-}
 
 }  // namespace
 
@@ -77,10 +60,10 @@ void Statistics::cover(std::size_t first, std::size_t end) {
 }
 
 void Statistics::add(const std::byte* weights, std::uint64_t count) {
-  if (count == 0) return;
-  if (dtype_ != DType::F32) return add_halves(weights, count);
-  for (std::uint64_t done = 0; done < count; done += kPackedWeights)
-    add_floats(weights + 4 * done, std::min(kPackedWeights, count - done));
+  if (dtype_ == DType::F32)
+    add_floats(weights, count);
+  else
+    add_halves(weights, count);
 }
 
 // Four weights a load.
@@ -123,56 +106,74 @@ void Statistics::add_halves(const std::byte* weights, std::uint64_t count) {
   bins[0] = 0;
 }
 
-// At most kPackedWeights of them.
 void Statistics::add_floats(const std::byte* weights, std::uint64_t count) {
-  std::vector<PackedBin>& table = packed_table();
-  PackedBin* const bins = table.data();
-  std::uint32_t largest = 0, smallest = 0xFFFFFFFFu;  // smallest: one less, so that zero comes last
-  for (std::uint64_t i = 0; i < count; ++i) {
+  const auto weight = [&](std::uint64_t i) {
     std::uint32_t bits;
     std::memcpy(&bits, weights + 4 * i, sizeof bits);
-    bits &= 0x7FFFFFFFu;
-    largest = std::max(largest, bits);
-    smallest = std::min(smallest, bits - 1);
-    const std::uint64_t r = bits & kWideMask;
-    PackedBin& bin = bins[bits >> kWideShift];
-    bin.low += 1 + (r << kSumShift);
-    bin.high += r * r + (std::uint64_t{r == 0} << kBaseShift);
+    return bits & 0x7FFFFFFFu;
+  };
+  std::uint32_t largest = 0, smallest = 0xFFFFFFFFu;  // smallest: one less, so that zero comes last
+  for (std::uint64_t i = 0; i < count; ++i) {
+    largest = std::max(largest, weight(i));
+    smallest = std::min(smallest, weight(i) - 1);
   }
-  const std::uint64_t zeros = bins[0].high >> kBaseShift;
-  bins[0].high -= zeros << kBaseShift;
-  bins[0].low -= zeros;
-  zeros_ += zeros;
-  if (largest == 0) return;
-
-  const std::size_t first = (smallest + 1) >> kWideShift, end = (largest >> kWideShift) + 1;
-  const auto clear = [&] { std::fill(bins + first, bins + end, PackedBin{}); };
-  try {
-    cover(first, end);
-  } catch (...) {
-    clear();
-    throw;
-  }
-  std::uint32_t finite = largest;
-  for (std::size_t k = first; k < end; ++k) {
-    if (bins[k].low == 0) continue;
-    WideBin& bin = wide_[k - first_];
-    bin.count += bins[k].low & ((1u << kSumShift) - 1);
-    bin.sum_r += bins[k].low >> kSumShift;
-    bin.count_base += bins[k].high >> kBaseShift;
-    bin.sum_r2 += bins[k].high & ((std::uint64_t{1} << kBaseShift) - 1);
-  }
-  clear();
-  if (largest >= kInfinity) {  // rare: the tensor is going to be refused
-    finite = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      std::uint32_t bits;
-      std::memcpy(&bits, weights + 4 * i, sizeof bits);
-      bits &= 0x7FFFFFFFu;
-      if (bits < kInfinity) finite = std::max(finite, bits);
+  if (largest != 0) cover((smallest + 1) >> kWideShift, (largest >> kWideShift) + 1);
+  std::uint32_t finite = float_bits(largest_);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint32_t bits = weight(i);
+    if (bits == 0) {
+      ++zeros_;
+      continue;
     }
+    if (bits < kInfinity) finite = std::max(finite, bits);
+    const std::uint64_t r = bits & kWideMask;
+    WideBin& bin = wide_[(bits >> kWideShift) - first_];
+    ++bin.count;
+    bin.count_base += r == 0;
+    bin.sum_r += r;
+    bin.sum_r2 += r * r;
   }
-  largest_ = std::max(largest_, bits_float(finite));
+  largest_ = bits_float(finite);
+}
+
+void Statistics::add_packed(std::size_t first_key, std::span<const PackedBin> bins, float largest) {
+  constexpr std::uint64_t kCount = (std::uint64_t{1} << PackedBin::kSumShift) - 1,
+                          kSquares = (std::uint64_t{1} << PackedBin::kBaseShift) - 1;
+  if (dtype_ != DType::F32)
+    throw UsageError("packed sums are of F32 weights, these Statistics of " +
+                     std::string(dtype_name(dtype_)));
+  if (bins.empty()) return;
+  std::size_t first = 0;
+  if (first_key == 0) {  // zeros have no place in the table
+    const std::uint64_t zeros = bins[0].high >> PackedBin::kBaseShift;
+    zeros_ += zeros;
+    if ((bins[0].low & kCount) == zeros) first = 1;
+  }
+  while (first < bins.size() && bins[first].low == 0) ++first;
+  if (first < bins.size()) cover(first_key + first, first_key + bins.size());
+  for (std::size_t i = first; i < bins.size(); ++i) {
+    const PackedBin packed = bins[i];
+    WideBin& bin = wide_[first_key + i - first_];
+    bin.count += packed.low & kCount;
+    bin.sum_r += packed.low >> PackedBin::kSumShift;
+    bin.count_base += packed.high >> PackedBin::kBaseShift;
+    bin.sum_r2 += packed.high & kSquares;
+  }
+  if (first_key == 0 && first == 0) {
+    const std::uint64_t zeros = bins[0].high >> PackedBin::kBaseShift;
+    wide_[0 - first_].count -= zeros;
+    wide_[0 - first_].count_base -= zeros;
+  }
+  largest_ = std::max(largest_, largest);
+}
+
+void Statistics::merge(Statistics&& other) {
+  if (stored() != 0 || other.dtype_ != dtype_) return merge(other);
+  counts_.swap(other.counts_);
+  wide_.swap(other.wide_);
+  first_ = other.first_;
+  zeros_ += other.zeros_;
+  largest_ = std::fmax(largest_, other.largest_);
 }
 
 void Statistics::merge(const Statistics& other) {

@@ -35,9 +35,9 @@ void TensorMeasurement::take(const WeightPiece& piece) {
       Statistics part(piece.dtype);
       backend_.accumulate(piece, part);
       Extent extent;
-      if (objective_ != Objective::mse) extent = backend_.extent(piece);
+      if (needs_extent()) extent = backend_.extent(piece);
       const std::lock_guard lock(mutex_);
-      statistics_.merge(part);
+      statistics_.merge(std::move(part));
       extent_.merge(extent);
       return;
     }
@@ -60,6 +60,20 @@ void TensorMeasurement::take(const WeightPiece& piece) {
   }
 }
 
+// What the histogram begins and ends with; kl does not ask for signs, and 16-bit keys tell magnitudes.
+bool TensorMeasurement::needs_extent() const {
+  return objective_ == Objective::kl_seed ||
+         (objective_ == Objective::kl && statistics_.dtype() == DType::F32);
+}
+
+void TensorMeasurement::take_extent_from_keys() {
+  extent_.absmax = statistics_.absmax();
+  extent_.zeros = statistics_.zeros();
+  std::size_t key = extent_.zeros != 0 ? 0 : statistics_.first_key();
+  while (key < statistics_.end_key() && statistics_.key(key).count == 0) ++key;
+  extent_.smallest_magnitude = statistics_.key(key).base;
+}
+
 // The original takes the largest weight, by sign, and fails where there is no positive one.
 float TensorMeasurement::histogram_limit() const {
   return objective_ == Objective::kl_seed && extent_.largest > 0.0f ? extent_.largest : extent_.absmax;
@@ -79,6 +93,7 @@ bool TensorMeasurement::needs_pass() {
       return true;
     case Pass::scan:
       throw_if_nonfinite(statistics_.nonfinite(), tensor_);
+      if (objective_ == Objective::kl && !is_f32) take_extent_from_keys();
       if (objective_ != Objective::mse) counts_ = std::make_unique<const CumulativeCounts>(statistics_);
       if (objective_ == Objective::mse || statistics_.absmax() == 0.0f) break;
       if (histogram_limit() < extent_.absmax) {
@@ -118,7 +133,7 @@ void TensorMeasurement::finish() {
 
 double TensorMeasurement::divergence(Format format, float scale) const {
   if (!shares_) return 0.0;
-  return shares_->divergence(format_level_shares(*counts_, statistics_.dtype(), format, scale));
+  return shares_->divergence(backend_, format_level_shares(*counts_, statistics_.dtype(), format, scale));
 }
 
 double TensorMeasurement::seed_divergence(int exponent_bits, int mantissa_bits) const {
@@ -127,7 +142,8 @@ double TensorMeasurement::seed_divergence(int exponent_bits, int mantissa_bits) 
     throw UsageError("levels of " + std::to_string(exponent_bits) + " exponent and " +
                      std::to_string(mantissa_bits) + " mantissa bits; expected 1 to 7 bits in all");
   if (!shares_) return 0.0;
-  return shares_->divergence(seed_level_shares(*counts_, extent_.absmax, exponent_bits, mantissa_bits));
+  return shares_->divergence(backend_,
+                             seed_level_shares(*counts_, extent_.absmax, exponent_bits, mantissa_bits));
 }
 
 TensorMeasurement measure_tensor(const Backend& backend, Objective objective, DType dtype,

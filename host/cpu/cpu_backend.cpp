@@ -10,6 +10,7 @@
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "afp/backend.hpp"
@@ -73,11 +74,12 @@ class CpuBackend final : public Backend {
 
   void accumulate(const WeightPiece& piece, Statistics& statistics) const override {
     require_float_weights(piece.dtype);
-    if (is_one_range(piece)) return statistics.add(piece.weights, weights_of(piece));
+    if (is_one_range(piece)) return cpu::add_weights(piece.weights, weights_of(piece), statistics);
     tbb::enumerable_thread_specific<Statistics> parts([&] { return Statistics(piece.dtype); });
-    for_each_weight_range(
-        piece, [&](const std::byte* weights, std::uint64_t count) { parts.local().add(weights, count); });
-    for (const Statistics& part : parts) statistics.merge(part);
+    for_each_weight_range(piece, [&](const std::byte* weights, std::uint64_t count) {
+      cpu::add_weights(weights, count, parts.local());
+    });
+    for (Statistics& part : parts) statistics.merge(std::move(part));
   }
 
   std::uint64_t count_within(const WeightPiece& piece, float limit) const override {
@@ -102,6 +104,10 @@ class CpuBackend final : public Backend {
   void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
                   std::span<KeyErrors> errors) const override {
     cpu::score_keys(keys, format, scales, errors);
+  }
+
+  double mean_divergence(std::span<const double> p, std::span<const double> q) const override {
+    return cpu::mean_divergence(p, q);
   }
 
   void choose_scales(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,

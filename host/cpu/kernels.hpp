@@ -16,6 +16,9 @@ std::string simd_target();  // "AVX3_ZEN4"
 
 Extent weights_extent(const std::byte* weights, DType dtype, std::uint64_t count);
 
+// Statistics::add, and of F32 weights faster.
+void add_weights(const std::byte* weights, std::uint64_t count, Statistics& statistics);
+
 // Weights with |w| <= limit.
 std::uint64_t count_within(const std::byte* weights, DType dtype, std::uint64_t count, float limit);
 
@@ -25,6 +28,7 @@ std::vector<std::uint64_t> histogram_counts(const std::byte* weights, DType dtyp
 
 void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
                 std::span<KeyErrors> errors);
+double mean_divergence(std::span<const double> p, std::span<const double> q);
 
 // Where the results for one candidate go.
 struct CellResults {

@@ -94,13 +94,15 @@ class Backend {
   // Adds the piece's weights to `statistics` (of the same dtype).
   virtual void accumulate(const WeightPiece& piece, Statistics& statistics) const = 0;
 
-  // What the objectives of tensor blocks need beside Statistics: the number of weights with |w| <= limit
-  // (finite, not negative), the piece's weights added to a histogram, and the errors of rounding what
-  // Statistics hold under each of these scales, as key_errors defines them.
+  // What the objectives of tensor blocks need beside Statistics. The number of weights with |w| <= limit
+  // (finite, not negative); the piece's weights added to a histogram; the errors of rounding what Statistics
+  // hold under each of these scales, as key_errors in afp/key_table.hpp defines them; the divergence as
+  // mean_divergence in afp/divergence.hpp does.
   virtual std::uint64_t count_within(const WeightPiece& piece, float limit) const = 0;
   virtual void accumulate(const WeightPiece& piece, LinearHistogram& histogram) const = 0;
   virtual void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
                           std::span<KeyErrors> errors) const = 0;
+  virtual double mean_divergence(std::span<const double> p, std::span<const double> q) const = 0;
 
   // Chooses the scale byte of every block of the piece under each candidate (row and small blocks;
   // all candidates have the grid's block). Non-finite weights must have been refused before.

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "afp/codec.hpp"
@@ -29,6 +30,19 @@ class Statistics {
   // are counted by nonfinite() and take no other part.
   void add(const std::byte* weights, std::uint64_t count);
   void merge(const Statistics& other);  // of the same dtype
+  void merge(Statistics&& other);       // likewise; takes over its tables where this one has none
+
+  // The four sums of an F32 key in two words, as backends count them: of so few weights none of the sums
+  // reaches its neighbour's bits.
+  //     low   count in bits 0..23, sum of r from bit 24 on
+  //     high  sum of r^2 in bits 0..46, count of r == 0 from bit 47 on
+  struct PackedBin {
+    static constexpr std::uint64_t kMostWeights = (std::uint64_t{1} << 17) - 1;
+    static constexpr int kSumShift = 24, kBaseShift = 47;
+    std::uint64_t low = 0, high = 0;
+  };
+  // Adds F32 weights counted so: bins of the keys from first_key on, and the largest finite magnitude.
+  void add_packed(std::size_t first_key, std::span<const PackedBin> bins, float largest);
 
   DType dtype() const { return dtype_; }
   std::uint64_t count() const;  // finite weights
@@ -49,6 +63,14 @@ class Statistics {
   };
   std::size_t key_count() const;
   Key key(std::size_t index) const;  // keys ascend by magnitude
+
+  // Of a key within [first_key(), end_key()), without zeros: weights, and those with r == 0.
+  std::uint64_t stored_count(std::size_t index) const {
+    return dtype_ == DType::F32 ? wide_[index - first_].count : counts_[index - first_];
+  }
+  std::uint64_t stored_count_base(std::size_t index) const {
+    return dtype_ == DType::F32 ? wide_[index - first_].count_base : counts_[index - first_];
+  }
 
   // Keys outside [first_key(), end_key()) hold no weights, but for key 0, which holds the zeros. A range of
   // keys is all that is stored: a tensor of a few hundred weights needs kilobytes.

@@ -62,6 +62,8 @@ class TensorMeasurement {
  private:
   enum class Pass { none, scan, count, histogram, done };
 
+  bool needs_extent() const;
+  void take_extent_from_keys();
   void begin_histogram(std::uint64_t count_in_range);
   float histogram_limit() const;
   void finish();
