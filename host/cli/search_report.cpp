@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -114,6 +115,21 @@ Table uniform_table(const SearchRun& run, bool all) {
   return table;
 }
 
+std::string original_text(const SearchRun& run, double exponent) {
+  Table table({{"L", Align::right},
+               {"N", Align::right},
+               {"E", Align::right},
+               {"penalty^L 10 KL", Align::right},
+               {""}});
+  for (const SearchRun::OriginalChoice& choice : run.original_choices)
+    table.add({fmt::format("{:.1f}", choice.penalty_exponent), std::to_string(choice.bits),
+               std::to_string(choice.exponent_bits), fmt::format("{:.5g}", choice.cost),
+               std::abs(choice.penalty_exponent - exponent) < 1e-9 ? "<- L" : ""});
+  return fmt::format("  Mean divergence (KL) of {}; the choice under each penalty exponent L:\n\n",
+                     plural(run.swept_tensors, "tensor")) +
+         table.text(2) + "\n";
+}
+
 std::string gap_text(const SearchResult& search) {
   return search.gap == 0.0 ? "proven the least"
                            : fmt::format("at most {:.2g} % above the least", 100.0 * search.gap);
@@ -153,6 +169,7 @@ std::string search_text(const Checkpoint& input, const SearchRequest& request, c
     out += fmt::format("  measured    {} x {} in {:.2f} s\n", plural(result.weights, "weight"),
                        plural(run.table.candidates.size(), "candidate"), *run.measure_seconds);
   out += "\n";
+  if (!run.original_choices.empty()) out += original_text(run, request.model.penalty_exponent);
   if (!run.uniform.empty()) out += uniform_table(run, all).text(2, width) + "\n";
   if (all)
     out += tensors_table(result, run.table.objective != Objective::mse).text(2, width);

@@ -1,8 +1,11 @@
 // Bodies of search_run.hpp, but for the report.
 #include "host/cli/search_run.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
+#include "afp/seed_search.hpp"
 #include "afp/text_file.hpp"
 
 namespace afp::cli {
@@ -36,6 +39,71 @@ void list_uniform(const Checkpoint& input, const SearchRequest& request, SearchR
   }
 }
 
+// The tensors that the original looks at, those of four dimensions, as far as the rules select them; with a
+// rule that names tensors to quantize all that are selected.
+std::set<std::string> swept_tensors(const Checkpoint& input, const std::vector<Rule>& rules) {
+  const bool named = std::any_of(rules.begin(), rules.end(),
+                                 [](const Rule& rule) { return rule.action != Rule::Action::keep; });
+  const std::vector<TensorInfo> infos(input.tensors().begin(), input.tensors().end());
+  const std::vector<Selection> selections = select_tensors(infos, {}, rules);
+  std::set<std::string> names;
+  for (std::size_t t = 0; t < infos.size(); ++t)
+    if (selections[t].request && (named || infos[t].shape.size() == 4)) names.insert(infos[t].name);
+  return names;
+}
+
+// The original's question: one (N, E) by its divergence over the convolutions, and the penalty of the
+// hardware.
+SearchRun run_original(const Checkpoint& input, const SearchRequest& request, const RunOptions& run,
+                       ProgressMode progress) {
+  const double exponent = request.model.penalty_exponent;
+  SeedSweepOptions options;
+  options.run = run;
+  const std::set<std::string> swept = swept_tensors(input, request.model.rules);
+  options.selects = [&](const TensorInfo& tensor) { return swept.contains(tensor.name); };
+  const std::unique_ptr<Backend> backend = make_cpu_backend(run.threads);
+  const SeedSweep sweep = seed_sweep(*backend, input, options);
+
+  // Annealing minimizes what the original's does.
+  const bool anneal = request.model.solver.method == Method::anneal;
+  SearchProblem problem;
+  problem.rows = 1;
+  SearchRun out;
+  for (const SeedSweep::Entry& entry : sweep.entries) {
+    const double score = anneal ? seed_annealing_cost(entry) : seed_cost(entry, exponent);
+    problem.columns.push_back({entry.candidate.bits, entry.candidate.exponent_bits});
+    problem.costs.push_back(score);
+    problem.bytes.push_back(0);
+    out.uniform.push_back({entry.candidate.bits, entry.candidate.exponent_bits, entry.average_kl,
+                           static_cast<double>(entry.penalty), score});
+  }
+  SearchOptions solver = request.model.solver;
+  solver.threads = run.threads;
+  solver.stop = run.stop;
+  solver.original_schedule = true;
+  const SearchResult found = afp::search(problem, solver);
+  out.uniform_chosen = found.choice.front();
+
+  // Carried out with the engine's Format of that name, whose scale is the best one.
+  const SeedCandidate& chosen = sweep.entries[found.choice.front()].candidate;
+  SearchRequest one = request;
+  one.costs.space.bits = {chosen.bits};
+  one.costs.space.exponent_bits = {std::max(chosen.exponent_bits, 1)};
+  one.costs.space.blocks = {{BlockKind::tensor, 0}};
+  out.table = costs_of(input, one, run, progress, out.measure_seconds);
+  ModelSearchOptions model = request.model;
+  model.solver = {};
+  model.penalty_exponent = 0.0;
+  out.result = search_model(input, out.table, model);
+  out.result.search = found;
+  for (double l = 0.0; l < 10.5; l += 1.0) {
+    const SeedChoice best = best_seed_choice(sweep, l / 10.0);
+    out.original_choices.push_back({l / 10.0, best.candidate.bits, best.candidate.exponent_bits, best.cost});
+  }
+  out.swept_tensors = sweep.tensors.size();
+  return out;
+}
+
 }  // namespace
 
 void check_search_files(const SearchRequest& request, bool force) {
@@ -45,6 +113,7 @@ void check_search_files(const SearchRequest& request, bool force) {
 
 SearchRun run_search(const Checkpoint& input, const SearchRequest& request, const RunOptions& run,
                      ProgressMode progress) {
+  if (request.original) return run_original(input, request, run, progress);
   SearchRun out;
   out.table = costs_of(input, request, run, progress, out.measure_seconds);
   ModelSearchOptions model = request.model;

@@ -26,6 +26,15 @@ struct SearchRun {
   std::optional<double> measure_seconds;  // absent: the costs were read from a file
   std::vector<UniformChoice> uniform;     // of --uniform and the preset
   std::optional<std::size_t> uniform_chosen;
+
+  // Of the preset: what the original chooses under each exponent of its penalty, and of how many tensors.
+  struct OriginalChoice {
+    double penalty_exponent;
+    int bits, exponent_bits;
+    double cost;
+  };
+  std::vector<OriginalChoice> original_choices;
+  std::size_t swept_tensors = 0;
 };
 
 // Refuses, before any work, files that could not be written at the end.

@@ -7,6 +7,7 @@
 
 #include "afp/error.hpp"
 #include "afp/packed_tensor.hpp"
+#include "afp/seed_search.hpp"
 #include "host/checkpoint/quote.hpp"
 #include "host/core/decibel.hpp"
 #include "host/core/model_problem.hpp"

@@ -1,6 +1,7 @@
-// Gathering Statistics on the CPU: one increment a weight.
+// Gathering Statistics on the CPU: one or two increments a weight.
 #include "afp/statistics.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -13,7 +14,8 @@ namespace {
 
 constexpr int kWideShift = 15;  // F32 key: bits above these
 constexpr std::uint32_t kWideMask = (1u << kWideShift) - 1;
-constexpr std::size_t kWideInfinity = 0x7F800000u >> kWideShift;
+constexpr std::size_t kHalfKeys = std::size_t{1} << 15;
+constexpr std::uint32_t kInfinity = 0x7F800000u;
 
 std::size_t first_nonfinite_key(DType dtype) {
   switch (dtype) {
@@ -22,13 +24,74 @@ std::size_t first_nonfinite_key(DType dtype) {
     case DType::F16:
       return 0x7C00;
     default:
-      return kWideInfinity;
+      return kInfinity >> kWideShift;
   }
 }
 
-// Four 16-bit weights a load. Even and odd weights count in tables of their own, so that a run of
-// equal weights does not wait for its own last store.
-void count_halves(const std::byte* weights, std::uint64_t count, std::uint64_t* bins) {
+// So few 16-bit weights that finding the range of their keys first costs less than a table of all keys.
+constexpr std::uint64_t kFewHalves = 16384;
+
+}  // namespace
+
+Statistics::Statistics(DType dtype) : dtype_(dtype) {
+  if (dtype != DType::BF16 && dtype != DType::F16 && dtype != DType::F32)
+    throw UsageError("no Statistics of " + std::string(dtype_name(dtype)) +
+                     " weights; expected BF16, F16 or F32");
+}
+
+void Statistics::cover(std::size_t first, std::size_t end) {
+  const std::size_t size = stored();
+  if (size != 0 && first_ <= first && end <= first_ + size) return;
+  if (size != 0) {
+    first = std::min(first, first_);
+    end = std::max(end, first_ + size);
+  }
+  const auto grow = [&](auto& table) {
+    std::remove_reference_t<decltype(table)> wider(end - first);
+    if (size != 0)
+      std::copy(table.begin(), table.end(), wider.begin() + static_cast<std::ptrdiff_t>(first_ - first));
+    table.swap(wider);
+  };
+  if (dtype_ == DType::F32)
+    grow(wide_);
+  else
+    grow(counts_);
+  first_ = first;
+}
+
+void Statistics::add(const std::byte* weights, std::uint64_t count) {
+  if (dtype_ == DType::F32)
+    add_floats(weights, count);
+  else
+    add_halves(weights, count);
+}
+
+// Four weights a load.
+void Statistics::add_halves(const std::byte* weights, std::uint64_t count) {
+  const auto weight = [&](std::uint64_t i) {
+    std::uint16_t one;
+    std::memcpy(&one, weights + 2 * i, sizeof one);
+    return static_cast<std::size_t>(one & 0x7FFF);
+  };
+  if (count <= kFewHalves && stored() != kHalfKeys) {
+    std::size_t first = kHalfKeys, last = 0;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const std::size_t key = weight(i);
+      last = std::max(last, key);
+      first = std::min(first, (key - 1) & (kHalfKeys - 1));  // zero comes last here
+    }
+    if (last != 0) cover(first + 1, last + 1);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const std::size_t key = weight(i);
+      if (key == 0)
+        ++zeros_;
+      else
+        ++counts_[key - first_];
+    }
+    return;
+  }
+  cover(0, kHalfKeys);
+  std::uint64_t* const bins = counts_.data();
   std::uint64_t i = 0;
   for (; i + 4 <= count; i += 4) {
     std::uint64_t four;
@@ -38,59 +101,96 @@ void count_halves(const std::byte* weights, std::uint64_t count, std::uint64_t* 
     ++bins[(four >> 32) & 0x7FFF];
     ++bins[(four >> 48) & 0x7FFF];
   }
-  for (; i < count; ++i) {
-    std::uint16_t one;
-    std::memcpy(&one, weights + 2 * i, sizeof one);
-    ++bins[one & 0x7FFF];
-  }
+  for (; i < count; ++i) ++bins[weight(i)];
+  zeros_ += bins[0];
+  bins[0] = 0;
 }
 
-}  // namespace
-
-Statistics::Statistics(DType dtype) : dtype_(dtype) {
-  switch (dtype) {
-    case DType::BF16:
-    case DType::F16:
-      counts_.resize(std::size_t{1} << 15);
-      break;
-    case DType::F32:
-      wide_.resize(std::size_t{1} << 16);
-      break;
-    default:
-      throw UsageError("no Statistics of " + std::string(dtype_name(dtype)) +
-                       " weights; expected BF16, F16 or F32");
-  }
-}
-
-void Statistics::add(const std::byte* weights, std::uint64_t count) {
-  if (dtype_ != DType::F32) return count_halves(weights, count, counts_.data());
-  std::uint32_t largest = float_bits(largest_);
-  for (std::uint64_t i = 0; i < count; ++i) {
+void Statistics::add_floats(const std::byte* weights, std::uint64_t count) {
+  const auto weight = [&](std::uint64_t i) {
     std::uint32_t bits;
     std::memcpy(&bits, weights + 4 * i, sizeof bits);
-    bits &= 0x7FFFFFFFu;
-    if (bits < 0x7F800000u && bits > largest) largest = bits;
+    return bits & 0x7FFFFFFFu;
+  };
+  std::uint32_t largest = 0, smallest = 0xFFFFFFFFu;  // smallest: one less, so that zero comes last
+  for (std::uint64_t i = 0; i < count; ++i) {
+    largest = std::max(largest, weight(i));
+    smallest = std::min(smallest, weight(i) - 1);
+  }
+  if (largest != 0) cover((smallest + 1) >> kWideShift, (largest >> kWideShift) + 1);
+  std::uint32_t finite = float_bits(largest_);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint32_t bits = weight(i);
+    if (bits == 0) {
+      ++zeros_;
+      continue;
+    }
+    if (bits < kInfinity) finite = std::max(finite, bits);
     const std::uint64_t r = bits & kWideMask;
-    WideBin& bin = wide_[bits >> kWideShift];
+    WideBin& bin = wide_[(bits >> kWideShift) - first_];
     ++bin.count;
     bin.count_base += r == 0;
     bin.sum_r += r;
     bin.sum_r2 += r * r;
   }
-  largest_ = bits_float(largest);
+  largest_ = bits_float(finite);
+}
+
+void Statistics::add_packed(std::size_t first_key, std::span<const PackedBin> bins, float largest) {
+  constexpr std::uint64_t kCount = (std::uint64_t{1} << PackedBin::kSumShift) - 1,
+                          kSquares = (std::uint64_t{1} << PackedBin::kBaseShift) - 1;
+  if (dtype_ != DType::F32)
+    throw UsageError("packed sums are of F32 weights, these Statistics of " +
+                     std::string(dtype_name(dtype_)));
+  if (bins.empty()) return;
+  std::size_t first = 0;
+  if (first_key == 0) {  // zeros have no place in the table
+    const std::uint64_t zeros = bins[0].high >> PackedBin::kBaseShift;
+    zeros_ += zeros;
+    if ((bins[0].low & kCount) == zeros) first = 1;
+  }
+  while (first < bins.size() && bins[first].low == 0) ++first;
+  if (first < bins.size()) cover(first_key + first, first_key + bins.size());
+  for (std::size_t i = first; i < bins.size(); ++i) {
+    const PackedBin packed = bins[i];
+    WideBin& bin = wide_[first_key + i - first_];
+    bin.count += packed.low & kCount;
+    bin.sum_r += packed.low >> PackedBin::kSumShift;
+    bin.count_base += packed.high >> PackedBin::kBaseShift;
+    bin.sum_r2 += packed.high & kSquares;
+  }
+  if (first_key == 0 && first == 0) {
+    const std::uint64_t zeros = bins[0].high >> PackedBin::kBaseShift;
+    wide_[0 - first_].count -= zeros;
+    wide_[0 - first_].count_base -= zeros;
+  }
+  largest_ = std::max(largest_, largest);
+}
+
+void Statistics::merge(Statistics&& other) {
+  if (stored() != 0 || other.dtype_ != dtype_) return merge(other);
+  counts_.swap(other.counts_);
+  wide_.swap(other.wide_);
+  first_ = other.first_;
+  zeros_ += other.zeros_;
+  largest_ = std::fmax(largest_, other.largest_);
 }
 
 void Statistics::merge(const Statistics& other) {
   if (other.dtype_ != dtype_)
     throw UsageError("Statistics of " + std::string(dtype_name(other.dtype_)) +
                      " cannot be added to those of " + std::string(dtype_name(dtype_)));
-  for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
-  for (std::size_t i = 0; i < wide_.size(); ++i) {
-    wide_[i].count += other.wide_[i].count;
-    wide_[i].count_base += other.wide_[i].count_base;
-    wide_[i].sum_r += other.wide_[i].sum_r;
-    wide_[i].sum_r2 += other.wide_[i].sum_r2;
+  if (other.stored() != 0) cover(other.first_, other.first_ + other.stored());
+  const std::size_t offset = other.first_ - first_;
+  for (std::size_t i = 0; i < other.counts_.size(); ++i) counts_[offset + i] += other.counts_[i];
+  for (std::size_t i = 0; i < other.wide_.size(); ++i) {
+    WideBin& bin = wide_[offset + i];
+    bin.count += other.wide_[i].count;
+    bin.count_base += other.wide_[i].count_base;
+    bin.sum_r += other.wide_[i].sum_r;
+    bin.sum_r2 += other.wide_[i].sum_r2;
   }
+  zeros_ += other.zeros_;
   largest_ = std::fmax(largest_, other.largest_);
 }
 
@@ -98,47 +198,55 @@ std::size_t Statistics::key_count() const {
   return first_nonfinite_key(dtype_);
 }
 
+std::size_t Statistics::end_key() const {
+  return std::min(first_ + stored(), key_count());
+}
+
 Statistics::Key Statistics::key(std::size_t index) const {
+  const bool is_stored = index - first_ < stored();  // wraps below first_
+  const std::uint64_t zeros = index == 0 ? zeros_ : 0;
   if (dtype_ == DType::F32) {
-    const WideBin& bin = wide_[index];
+    const WideBin bin = is_stored ? wide_[index - first_] : WideBin{};
     const std::uint32_t base = static_cast<std::uint32_t>(index << kWideShift);
     const int exponent = static_cast<int>(base >> 23);
-    return {bits_float(base), exp2_int((exponent == 0 ? 1 : exponent) - 150),
-            bin.count,        bin.count_base,
-            bin.sum_r,        bin.sum_r2};
+    return {bits_float(base),  exp2_int((exponent == 0 ? 1 : exponent) - 150),
+            bin.count + zeros, bin.count_base + zeros,
+            bin.sum_r,         bin.sum_r2};
   }
   const auto bits = static_cast<std::uint16_t>(index);
   const float base = dtype_ == DType::BF16 ? bf16_to_float(bits) : f16_to_float(bits);
-  return {base, 0.0f, counts_[index], counts_[index], 0, 0};
+  const std::uint64_t count = (is_stored ? counts_[index - first_] : 0) + zeros;
+  return {base, 0.0f, count, count, 0, 0};
 }
 
 std::uint64_t Statistics::count() const {
-  std::uint64_t total = 0;
-  for (std::size_t i = 0; i < key_count(); ++i) total += key(i).count;
+  std::uint64_t total = zeros_;
+  const std::size_t finite = end_key() > first_ ? end_key() - first_ : 0;
+  for (std::size_t i = 0; i < finite; ++i) total += dtype_ == DType::F32 ? wide_[i].count : counts_[i];
   return total;
 }
 
 std::uint64_t Statistics::zeros() const {
-  return dtype_ == DType::F32 ? wide_[0].count_base : counts_[0];
+  return zeros_;
 }
 
 std::uint64_t Statistics::nonfinite() const {
   std::uint64_t total = 0;
-  for (std::size_t i = key_count(); i < counts_.size(); ++i) total += counts_[i];
-  for (std::size_t i = key_count(); i < wide_.size(); ++i) total += wide_[i].count;
+  const std::size_t finite = end_key() > first_ ? end_key() - first_ : 0;
+  for (std::size_t i = finite; i < stored(); ++i) total += dtype_ == DType::F32 ? wide_[i].count : counts_[i];
   return total;
 }
 
 float Statistics::absmax() const {
   if (dtype_ == DType::F32) return largest_;
-  for (std::size_t i = key_count(); i-- > 0;)
-    if (counts_[i] != 0) return key(i).base;
+  for (std::size_t i = end_key(); i-- > first_;)
+    if (counts_[i - first_] != 0) return key(i).base;
   return 0.0f;
 }
 
 double Statistics::sum_of_squares() const {
   double sum = 0.0;
-  for (std::size_t i = 0; i < key_count(); ++i) {
+  for (std::size_t i = first_; i < end_key(); ++i) {
     const Key k = key(i);
     if (k.count == 0) continue;
     const double base = k.base, step = k.step;
@@ -146,6 +254,19 @@ double Statistics::sum_of_squares() const {
            step * (2.0 * base * static_cast<double>(k.sum_r) + step * static_cast<double>(k.sum_r2));
   }
   return sum;
+}
+
+bool operator==(const Statistics& a, const Statistics& b) {
+  if (a.dtype_ != b.dtype_ || a.zeros_ != b.zeros_ || a.largest_ != b.largest_) return false;
+  const std::size_t end = std::max(a.first_ + a.stored(), b.first_ + b.stored());
+  const auto at = [](const Statistics& s, const auto& table, std::size_t key) {
+    using Bin = typename std::remove_cvref_t<decltype(table)>::value_type;
+    return key - s.first_ < table.size() ? table[key - s.first_] : Bin{};
+  };
+  for (std::size_t key = std::min(a.first_, b.first_); key < end; ++key)
+    if (at(a, a.counts_, key) != at(b, b.counts_, key) || at(a, a.wide_, key) != at(b, b.wide_, key))
+      return false;
+  return true;
 }
 
 }  // namespace afp

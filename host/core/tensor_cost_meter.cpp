@@ -4,9 +4,8 @@
 #include <algorithm>
 
 #include "afp/block_sample.hpp"
-#include "afp/objective.hpp"
 #include "afp/scale.hpp"
-#include "host/core/input_checks.hpp"
+#include "host/core/nonfinite.hpp"
 
 namespace afp {
 
@@ -22,14 +21,15 @@ TensorCostMeter::TensorCostMeter(const Backend& backend, const TensorInfo& info,
       costs_(candidates.size()) {
   for (const Encoding& encoding : candidates) codecs_.push_back({encoding, 1.0f});
   for (std::size_t c = 0; c < codecs_.size(); ++c)
-    if (is_tensor_block(c) && !statistics_) statistics_.emplace(dtype_);
+    if (is_tensor_block(c) && !measurement_)
+      measurement_.emplace(backend, settings.objective, dtype_, info.name);
   std::vector<std::size_t> all(codecs_.size());
   for (std::size_t c = 0; c < all.size(); ++c) all[c] = c;
   add_step(Pass::scan, std::move(all));
 }
 
 std::uint64_t TensorCostMeter::memory() const {
-  std::uint64_t bytes = statistics_ ? 4 << 20 : 0;
+  std::uint64_t bytes = measurement_ ? 4 << 20 : 0;
   return bytes + codecs_.size() * ceil_div(info_.elements(), kStripWeights) * sizeof(StripSums);
 }
 
@@ -46,12 +46,13 @@ void TensorCostMeter::add_step(Pass pass, std::vector<std::size_t> candidates) {
 
 bool TensorCostMeter::next_pass() {
   if (started_ && !finish_pass()) ++current_;
+  if (!started_ && measurement_) measurement_->needs_pass();  // begins its first
   started_ = true;
   if (current_ == steps_.size()) return false;
   Step& step = steps_[current_];
   if (step.pass == Pass::scales && !step.scan) {
     step.scan =
-        std::make_unique<TensorScaleScan>(backend_, step.grid, codecs_[step.candidates[0]], extent_.absmax);
+        std::make_unique<WeightScaleScan>(backend_, step.grid, codecs_[step.candidates[0]], extent_.absmax);
     if (!step.scan->needs_scores()) return next_pass();
   }
   return true;
@@ -76,11 +77,13 @@ bool TensorCostMeter::finish_pass() {
   Step& step = steps_[current_];
   switch (step.pass) {
     case Pass::scan:
+      if (measurement_ && measurement_->needs_pass()) return true;
       finish_scan();
       break;
     case Pass::scales:
       if (step.scan->needs_scores()) return true;
-      set_tensor_scale(step.candidates[0], step.scan->best_byte(), step.scan->best_error());
+      costs_[step.candidates[0]] = {step.scan->best_error(), step.scan->best_error()};
+      tensor_scale_bytes_[step.candidates[0]] = step.scan->best_byte();
       break;
     case Pass::blocks:
       finish_blocks(step);
@@ -94,26 +97,18 @@ bool TensorCostMeter::finish_pass() {
 }
 
 void TensorCostMeter::scan(const WeightPiece& piece) {
-  if (statistics_) {
-    Statistics part(dtype_);
-    backend_.accumulate(piece, part);
-    const std::lock_guard lock(mutex_);
-    statistics_->merge(part);
-    return;
-  }
+  if (measurement_) return measurement_->take(piece);
   const Extent part = backend_.extent(piece);
   const std::lock_guard lock(mutex_);
-  extent_.absmax = std::max(extent_.absmax, part.absmax);
-  extent_.nonfinite += part.nonfinite;
+  extent_.merge(part);
 }
 
 void TensorCostMeter::finish_scan() {
-  if (statistics_) {
-    extent_.nonfinite = statistics_->nonfinite();
-    extent_.absmax = statistics_->absmax();
-    signal_ = statistics_->sum_of_squares();
+  if (measurement_) {
+    extent_.absmax = measurement_->statistics().absmax();
+    signal_ = measurement_->signal();
   }
-  require_finite(extent_.nonfinite, info_.name);
+  throw_if_nonfinite(extent_.nonfinite, info_.name);
   for (TensorCodec& codec : codecs_) {
     if (codec.encoding.scale == ScaleKind::ue4m3)
       codec.tensor_scale = ue4m3_tensor_scale(codec.encoding.smallest_max_value(), extent_.absmax);
@@ -122,32 +117,40 @@ void TensorCostMeter::finish_scan() {
 }
 
 void TensorCostMeter::plan_steps() {
+  std::vector<std::size_t> tensor_blocks;
   std::vector<std::vector<std::size_t>> by_block;
   for (std::size_t c = 0; c < codecs_.size(); ++c) {
-    const Encoding& encoding = codecs_[c].encoding;
     if (is_tensor_block(c)) {
-      if (const auto best = choose_tensor_scale(*statistics_, encoding)) {
-        set_tensor_scale(c, best->byte, best->squared_error);
-      } else {
-        add_step(Pass::scales, {c});
-      }
-      if (!importance_.empty()) add_step(Pass::weighted, {c});
+      tensor_blocks.push_back(c);
       continue;
     }
     const auto same = std::find_if(by_block.begin(), by_block.end(), [&](const auto& group) {
-      return codecs_[group[0]].encoding.block == encoding.block;
+      return codecs_[group[0]].encoding.block == codecs_[c].encoding.block;
     });
     if (same == by_block.end())
       by_block.push_back({c});
     else
       same->push_back(c);
   }
+  measure_tensor_blocks(tensor_blocks);
   for (std::vector<std::size_t>& group : by_block) add_step(Pass::blocks, std::move(group));
 }
 
-void TensorCostMeter::set_tensor_scale(std::size_t candidate, std::uint8_t byte, double squared_error) {
-  tensor_scale_bytes_[candidate] = byte;
-  costs_[candidate] = {squared_error, squared_error};
+void TensorCostMeter::measure_tensor_blocks(const std::vector<std::size_t>& candidates) {
+  if (candidates.empty()) return;
+  std::vector<Encoding> encodings;
+  for (const std::size_t c : candidates) encodings.push_back(codecs_[c].encoding);
+  const std::vector<std::optional<TensorBlockCost>> costs = tensor_block_costs(*measurement_, encodings);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const std::size_t c = candidates[i];
+    if (costs[i]) {
+      costs_[c] = *costs[i];
+      tensor_scale_bytes_[c] = costs[i]->scale.byte;
+    } else {
+      add_step(Pass::scales, {c});
+    }
+    if (!importance_.empty()) add_step(Pass::weighted, {c});
+  }
 }
 
 void TensorCostMeter::measure_blocks(Step& step, const WeightPiece& piece) const {
@@ -193,7 +196,7 @@ void TensorCostMeter::finish_blocks(const Step& step) {
       signal += strip.signal;
     }
     costs_[step.candidates[i]] = {error * share, error * share};
-    if (!statistics_) signal_ = signal * share;
+    if (!measurement_) signal_ = signal * share;
   }
 }
 

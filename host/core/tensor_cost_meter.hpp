@@ -1,6 +1,6 @@
 // TensorCostMeter: what every candidate would cost one tensor, from passes over its pieces.
 //
-//     scan      always: Statistics where a candidate is a tensor block, else the extent
+//     scan      what tensor blocks need (a TensorMeasurement, of one to three passes), else the extent
 //     blocks    once for every kind of row or small block among the candidates
 //     scales    a tensor block of F32 weights under ue4m3, as often as the scan of its scales asks
 //     weighted  a tensor block with an importance
@@ -16,7 +16,8 @@
 
 #include "afp/backend.hpp"
 #include "afp/cost_table.hpp"
-#include "host/core/tensor_scale_scan.hpp"
+#include "afp/tensor_costs.hpp"
+#include "host/core/weight_scale_scan.hpp"
 
 namespace afp {
 
@@ -54,15 +55,15 @@ class TensorCostMeter {
     std::vector<std::size_t> candidates;
     std::vector<std::vector<StripSums>> sums = {};   // [candidate][strip]
     std::vector<std::vector<double>> weighted = {};  // likewise
-    std::unique_ptr<TensorScaleScan> scan = {};
+    std::unique_ptr<WeightScaleScan> scan = {};
   };
 
   bool finish_pass();  // true: the same pass once more
   void finish_scan();
   void finish_blocks(const Step& step);
   void finish_weighted(const Step& step);
-  void set_tensor_scale(std::size_t candidate, std::uint8_t byte, double squared_error);
   void plan_steps();
+  void measure_tensor_blocks(const std::vector<std::size_t>& candidates);
   void add_step(Pass pass, std::vector<std::size_t> candidates);
   bool is_tensor_block(std::size_t candidate) const {
     return codecs_[candidate].encoding.block.kind == BlockKind::tensor;
@@ -91,8 +92,8 @@ class TensorCostMeter {
   std::size_t current_ = 0;
   bool started_ = false;
 
-  std::mutex mutex_;  // of the scan's results
-  std::optional<Statistics> statistics_;
+  std::optional<TensorMeasurement> measurement_;  // where a candidate is a tensor block
+  std::mutex mutex_;                              // of the extent
   Extent extent_;
 };
 

@@ -7,7 +7,8 @@
 #include "afp/error.hpp"
 #include "afp/objective.hpp"
 #include "afp/scale.hpp"
-#include "host/core/input_checks.hpp"
+#include "afp/tensor_costs.hpp"
+#include "host/core/nonfinite.hpp"
 
 namespace afp {
 TensorEncoder::TensorEncoder(const Backend& backend, const TensorInfo& info, std::vector<Encoding> candidates,
@@ -58,7 +59,7 @@ void TensorEncoder::scan(const WeightPiece& piece) {
 }
 
 void TensorEncoder::check_finite() const {
-  require_finite(nonfinite_, info_.name);
+  throw_if_nonfinite(nonfinite_, info_.name);
 }
 
 void TensorEncoder::finish_scan() {
@@ -77,8 +78,11 @@ void TensorEncoder::finish_scan() {
 void TensorEncoder::choose_from_statistics() {
   signal_ = statistics_->sum_of_squares();
   error_ = std::numeric_limits<double>::infinity();
+  std::vector<Encoding> encodings;
+  for (const Candidate& candidate : candidates_) encodings.push_back(candidate.codec.encoding);
+  const auto scales = choose_tensor_scales(backend_, *statistics_, encodings);
   for (std::size_t c = 0; c < candidates_.size(); ++c) {
-    const auto best = choose_tensor_scale(*statistics_, candidates_[c].codec.encoding);
+    const std::optional<TensorScale>& best = scales[c];
     if (!best) {  // F32 under ue4m3: scored over the weights themselves
       scan_best_ = std::numeric_limits<double>::infinity();
       start_scan_of_scales();
@@ -96,7 +100,7 @@ void TensorEncoder::choose_from_statistics() {
 
 void TensorEncoder::start_scan_of_scales() {
   scale_scan_ =
-      std::make_unique<TensorScaleScan>(backend_, grid_, candidates_[scan_candidate_].codec, absmax_);
+      std::make_unique<WeightScaleScan>(backend_, grid_, candidates_[scan_candidate_].codec, absmax_);
 }
 
 bool TensorEncoder::needs_scores() {

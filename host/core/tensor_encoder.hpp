@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "afp/backend.hpp"
-#include "host/core/tensor_scale_scan.hpp"
+#include "host/core/weight_scale_scan.hpp"
 
 namespace afp {
 
@@ -94,7 +94,7 @@ class TensorEncoder {
   // Of a tensor block that Statistics do not decide: candidate by candidate.
   std::size_t scan_candidate_ = 0;
   double scan_best_ = 0.0;
-  std::unique_ptr<TensorScaleScan> scale_scan_;
+  std::unique_ptr<WeightScaleScan> scale_scan_;
 };
 
 }  // namespace afp

@@ -7,8 +7,10 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "afp/backend.hpp"
@@ -70,19 +72,47 @@ class CpuBackend final : public Backend {
     for_each_weight_range(piece, [&](const std::byte* weights, std::uint64_t count) {
       const Extent part = cpu::weights_extent(weights, piece.dtype, count);
       const std::lock_guard lock(mutex);
-      total.absmax = std::max(total.absmax, part.absmax);
-      total.zeros += part.zeros;
-      total.nonfinite += part.nonfinite;
+      total.merge(part);
     });
     return total;
   }
 
   void accumulate(const WeightPiece& piece, Statistics& statistics) const override {
     require_float_weights(piece.dtype);
+    if (is_one_range(piece)) return cpu::add_weights(piece.weights, weights_of(piece), statistics);
     tbb::enumerable_thread_specific<Statistics> parts([&] { return Statistics(piece.dtype); });
-    for_each_weight_range(
-        piece, [&](const std::byte* weights, std::uint64_t count) { parts.local().add(weights, count); });
-    for (const Statistics& part : parts) statistics.merge(part);
+    for_each_weight_range(piece, [&](const std::byte* weights, std::uint64_t count) {
+      cpu::add_weights(weights, count, parts.local());
+    });
+    for (Statistics& part : parts) statistics.merge(std::move(part));
+  }
+
+  std::uint64_t count_within(const WeightPiece& piece, float limit) const override {
+    require_float_weights(piece.dtype);
+    std::atomic<std::uint64_t> total = 0;
+    for_each_weight_range(piece, [&](const std::byte* weights, std::uint64_t count) {
+      total += cpu::count_within(weights, piece.dtype, count, limit);
+    });
+    return total;
+  }
+
+  void accumulate(const WeightPiece& piece, LinearHistogram& histogram) const override {
+    require_float_weights(piece.dtype);
+    std::mutex mutex;
+    for_each_weight_range(piece, [&](const std::byte* weights, std::uint64_t count) {
+      const std::vector<std::uint64_t> counts = cpu::histogram_counts(weights, piece.dtype, count, histogram);
+      const std::lock_guard lock(mutex);
+      histogram.add_counts(counts);
+    });
+  }
+
+  void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
+                  std::span<KeyErrors> errors) const override {
+    cpu::score_keys(keys, format, scales, errors);
+  }
+
+  double mean_divergence(std::span<const double> p, std::span<const double> q) const override {
+    return cpu::mean_divergence(p, q);
   }
 
   void choose_scales(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
@@ -177,11 +207,18 @@ class CpuBackend final : public Backend {
     });
   }
 
-  // Where the order of weights does not matter: ranges of a size that suits the caches.
+  static constexpr std::uint64_t kGrain = 4 * kStripWeights;
+  static bool is_one_range(const WeightPiece& piece) { return weights_of(piece) <= kGrain; }
+
+  // Where the order of weights does not matter: ranges of a size that suits the caches. A single one is
+  // done by the caller.
   template <class Body>
   void for_each_weight_range(const WeightPiece& piece, const Body& body) const {
-    constexpr std::uint64_t kGrain = 4 * kStripWeights;
     const std::uint64_t count = weights_of(piece);
+    if (is_one_range(piece)) {
+      if (count != 0) body(piece.weights, count);
+      return;
+    }
     arena_.execute([&] {
       tbb::parallel_for(std::uint64_t{0}, ceil_div(count, kGrain), [&](std::uint64_t i) {
         body(piece.weights + i * kGrain * bytes_per_weight(piece.dtype),

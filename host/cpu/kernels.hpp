@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "afp/backend.hpp"
 #include "afp/block_sample.hpp"
@@ -14,12 +15,21 @@ namespace afp::cpu {
 
 std::string simd_target();  // "AVX3_ZEN4"
 
-struct RawExtent {
-  std::uint32_t largest = 0;  // magnitude bits, those of non-finite weights included
-  std::uint64_t zeros = 0;
-};
-
 Extent weights_extent(const std::byte* weights, DType dtype, std::uint64_t count);
+
+// Statistics::add, and of F32 weights faster.
+void add_weights(const std::byte* weights, std::uint64_t count, Statistics& statistics);
+
+// Weights with |w| <= limit.
+std::uint64_t count_within(const std::byte* weights, DType dtype, std::uint64_t count, float limit);
+
+// How many of the weights fall into each bin of the histogram, which itself stays as it is.
+std::vector<std::uint64_t> histogram_counts(const std::byte* weights, DType dtype, std::uint64_t count,
+                                            const LinearHistogram& histogram);
+
+void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
+                std::span<KeyErrors> errors);
+double mean_divergence(std::span<const double> p, std::span<const double> q);
 
 // Where the results for one candidate go.
 struct CellResults {

@@ -1,14 +1,18 @@
 // Backend: executes the work on whole pieces of tensors. Every backend computes the same bits.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "afp/block_grid.hpp"
 #include "afp/encoding.hpp"
+#include "afp/key_table.hpp"
+#include "afp/linear_histogram.hpp"
 #include "afp/statistics.hpp"
 #include "afp/tensor.hpp"
 
@@ -40,6 +44,17 @@ struct Extent {
   float absmax = 0.0f;  // of the finite weights
   std::uint64_t zeros = 0;
   std::uint64_t nonfinite = 0;  // NaN and infinities
+  // The largest finite weight, and the smallest magnitude of one; as here where there is none.
+  float largest = -std::numeric_limits<float>::infinity();
+  float smallest_magnitude = std::numeric_limits<float>::infinity();
+
+  void merge(const Extent& other) {
+    absmax = std::max(absmax, other.absmax);
+    zeros += other.zeros;
+    nonfinite += other.nonfinite;
+    largest = std::max(largest, other.largest);
+    smallest_magnitude = std::min(smallest_magnitude, other.smallest_magnitude);
+  }
 };
 
 // One value a strip of the piece: the squared error in the units of the weights, and the sum of
@@ -78,6 +93,16 @@ class Backend {
 
   // Adds the piece's weights to `statistics` (of the same dtype).
   virtual void accumulate(const WeightPiece& piece, Statistics& statistics) const = 0;
+
+  // What the objectives of tensor blocks need beside Statistics. The number of weights with |w| <= limit
+  // (finite, not negative); the piece's weights added to a histogram; the errors of rounding what Statistics
+  // hold under each of these scales, as key_errors in afp/key_table.hpp defines them; the divergence as
+  // mean_divergence in afp/divergence.hpp does.
+  virtual std::uint64_t count_within(const WeightPiece& piece, float limit) const = 0;
+  virtual void accumulate(const WeightPiece& piece, LinearHistogram& histogram) const = 0;
+  virtual void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
+                          std::span<KeyErrors> errors) const = 0;
+  virtual double mean_divergence(std::span<const double> p, std::span<const double> q) const = 0;
 
   // Chooses the scale byte of every block of the piece under each candidate (row and small blocks;
   // all candidates have the grid's block). Non-finite weights must have been refused before.

@@ -13,14 +13,6 @@
 
 namespace afp {
 
-// One candidate for one tensor.
-struct CandidateCost {
-  double cost = 0.0;           // in the unit of the objective, for the whole tensor: costs of tensors add up
-  double squared_error = 0.0;  // of quantizing with it; equal to `cost` under plain mse
-
-  friend bool operator==(const CandidateCost&, const CandidateCost&) = default;
-};
-
 struct TensorCosts {
   TensorInfo tensor;
   std::string digest;   // XXH3-128 of its bytes: tensors of equal data get one Encoding

@@ -19,11 +19,13 @@ enum class Objective : std::uint8_t {
 Objective parse_objective(std::string_view text);
 std::string_view to_string(Objective objective);
 
-// What a Format costs in hardware by the original's count: 2^E + M + E + ((E > 0) + M)^2.
-constexpr int hardware_penalty(int exponent_bits, int mantissa_bits) {
-  const int significand = (exponent_bits > 0 ? 1 : 0) + mantissa_bits;
-  return (1 << exponent_bits) + mantissa_bits + exponent_bits + significand * significand;
-}
+// What a candidate costs a tensor.
+struct CandidateCost {
+  double cost = 0.0;           // in the unit of the objective, for the whole tensor: costs of tensors add up
+  double squared_error = 0.0;  // of quantizing with it; equal to `cost` under plain mse
+
+  friend bool operator==(const CandidateCost&, const CandidateCost&) = default;
+};
 
 // `mse`: the squared error, summed over the tensor, of rounding every weight w to
 // s * round(w * r) with s = `scale`, r = scale_reciprocal(s), as afp/codec.hpp defines.
@@ -37,6 +39,8 @@ struct TensorScale {
   std::uint8_t byte = 0;       // as stored, the Format's bit included
   float tensor_scale = 1.0f;   // 1 for e8m0
   double squared_error = 0.0;  // in the units of the weights
+
+  friend bool operator==(const TensorScale&, const TensorScale&) = default;
 };
 // `encoding.block` is tensor. Nothing for F32 statistics under ue4m3: their keys do not decide it.
 std::optional<TensorScale> choose_tensor_scale(const Statistics& statistics, const Encoding& encoding);

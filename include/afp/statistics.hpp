@@ -13,8 +13,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "afp/codec.hpp"
 #include "afp/tensor.hpp"
 
 namespace afp {
@@ -28,6 +30,19 @@ class Statistics {
   // are counted by nonfinite() and take no other part.
   void add(const std::byte* weights, std::uint64_t count);
   void merge(const Statistics& other);  // of the same dtype
+  void merge(Statistics&& other);       // likewise; takes over its tables where this one has none
+
+  // The four sums of an F32 key in two words, as backends count them: of so few weights none of the sums
+  // reaches its neighbour's bits.
+  //     low   count in bits 0..23, sum of r from bit 24 on
+  //     high  sum of r^2 in bits 0..46, count of r == 0 from bit 47 on
+  struct PackedBin {
+    static constexpr std::uint64_t kMostWeights = (std::uint64_t{1} << 17) - 1;
+    static constexpr int kSumShift = 24, kBaseShift = 47;
+    std::uint64_t low = 0, high = 0;
+  };
+  // Adds F32 weights counted so: bins of the keys from first_key on, and the largest finite magnitude.
+  void add_packed(std::size_t first_key, std::span<const PackedBin> bins, float largest);
 
   DType dtype() const { return dtype_; }
   std::uint64_t count() const;  // finite weights
@@ -49,7 +64,20 @@ class Statistics {
   std::size_t key_count() const;
   Key key(std::size_t index) const;  // keys ascend by magnitude
 
-  friend bool operator==(const Statistics&, const Statistics&) = default;
+  // Of a key within [first_key(), end_key()), without zeros: weights, and those with r == 0.
+  std::uint64_t stored_count(std::size_t index) const {
+    return dtype_ == DType::F32 ? wide_[index - first_].count : counts_[index - first_];
+  }
+  std::uint64_t stored_count_base(std::size_t index) const {
+    return dtype_ == DType::F32 ? wide_[index - first_].count_base : counts_[index - first_];
+  }
+
+  // Keys outside [first_key(), end_key()) hold no weights, but for key 0, which holds the zeros. A range of
+  // keys is all that is stored: a tensor of a few hundred weights needs kilobytes.
+  std::size_t first_key() const { return first_; }
+  std::size_t end_key() const;
+
+  friend bool operator==(const Statistics& a, const Statistics& b);
 
  private:
   struct WideBin {  // of F32
@@ -57,10 +85,27 @@ class Statistics {
     friend bool operator==(const WideBin&, const WideBin&) = default;
   };
 
+  std::size_t stored() const { return counts_.size() + wide_.size(); }  // one of them is empty
+  void cover(std::size_t first, std::size_t end);                       // makes room for these keys
+  void add_halves(const std::byte* weights, std::uint64_t count);
+  void add_floats(const std::byte* weights, std::uint64_t count);
+
   DType dtype_;
+  std::uint64_t zeros_ = 0;            // not in the tables below
+  std::size_t first_ = 0;              // the key that the tables begin with; non-finite patterns are keys too
   std::vector<std::uint64_t> counts_;  // BF16, F16
   std::vector<WideBin> wide_;          // F32
   float largest_ = 0.0f;               // F32: the key alone does not tell the exact absmax
 };
+
+// The last key whose base is at most this magnitude (finite, not negative). Of BF16 and F16 the keys are the
+// magnitude bits.
+AFP_HD constexpr std::size_t last_key_at(DType dtype, float magnitude) {
+  const std::uint32_t bits = float_bits(magnitude);
+  if (dtype == DType::BF16) return bits >> 16;
+  if (dtype == DType::F32) return bits >> 15;
+  if (magnitude < exp2_int(-14)) return static_cast<std::size_t>(magnitude * exp2_int(24));
+  return magnitude < 65504.0f ? (bits - (112u << 23)) >> 13 : 0x7BFF;
+}
 
 }  // namespace afp

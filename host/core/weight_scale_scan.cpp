@@ -1,20 +1,20 @@
-// Bodies of tensor_scale_scan.hpp.
-#include "host/core/tensor_scale_scan.hpp"
+// Bodies of weight_scale_scan.hpp.
+#include "host/core/weight_scale_scan.hpp"
 
 namespace afp {
 
-TensorScaleScan::TensorScaleScan(const Backend& backend, const BlockGrid& grid, const TensorCodec& codec,
+WeightScaleScan::WeightScaleScan(const Backend& backend, const BlockGrid& grid, const TensorCodec& codec,
                                  float absmax)
     : backend_(backend), grid_(grid), codec_(codec), block_(codec, absmax), scan_(codec, block_) {}
 
-bool TensorScaleScan::needs_scores() {
+bool WeightScaleScan::needs_scores() {
   if (!bytes_.empty()) take_scores();
   bytes_ = scan_.next();
   scores_.assign(strip_count(grid_, {0, grid_.cells()}) * bytes_.size(), {});
   return !bytes_.empty();
 }
 
-void TensorScaleScan::take_scores() {
+void WeightScaleScan::take_scores() {
   const std::size_t count = bytes_.size();
   std::vector<ScaleScore> totals(count);
   for (std::size_t i = 0; i < scores_.size(); ++i) {
@@ -24,7 +24,7 @@ void TensorScaleScan::take_scores() {
   scan_.take(bytes_, totals);
 }
 
-void TensorScaleScan::score(const WeightPiece& piece) {
+void WeightScaleScan::score(const WeightPiece& piece) {
   const std::size_t count = bytes_.size();
   const std::size_t first_strip = piece.cells.first / cells_per_strip(grid_);
   backend_.score_scales(
