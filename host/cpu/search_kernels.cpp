@@ -95,9 +95,10 @@ void score_segments(const WeightPiece& piece, CellRange cells, Format format, fl
         alignas(64) float errors[kTileCells], clipped[kTileCells];
         const VF scale = hn::Set(df, scales[s]);
         const VF reciprocal = hn::Div(hn::Set(df, 1.0f), scale);
+        const VF limit = hn::Mul(scale, hn::Set(df, rounder.max_value));
         for (int lane = 0; lane < kTileCells; lane += kLanes) {
           hn::Store(squared_error<true>(lanes_of(tile, lane), rounder, scale, reciprocal), df, errors + lane);
-          hn::Store(clipped_error(lanes_of(tile, lane), rounder.max_value, scale), df, clipped + lane);
+          hn::Store(clipped_error(lanes_of(tile, lane), limit), df, clipped + lane);
         }
         error_sums[s].add(errors);
         clipped_sums[s].add(clipped);
