@@ -99,7 +99,7 @@ HWY_INLINE VF power_grid_error(const RoundedLanes& cells, const PowerGrid<kUnifo
 
 // Squared errors of the lanes under 2^x.
 template <bool kClips>
-HWY_INLINE VF power_error(const RoundedLanes& cells, Format format, VI x) {
+HWY_NOINLINE VF power_error(const RoundedLanes& cells, Format format, VI x) {
   const VF limit = hn::Mul(hn::Set(DF(), format.max_value()), power_of_two(x));
   if (format.exponent_bits == 1) return power_grid_error<kClips>(cells, PowerGrid<true>(format, x), limit);
   return power_grid_error<kClips>(cells, PowerGrid<false>(format, x), limit);
@@ -194,8 +194,8 @@ class ExponentSearch {
   }
 
   // Whether any lane could gain by 2^(x - step).
-  HWY_INLINE bool step_down(const Tile& tile, int lane, const RoundedLanes& cells, const Largest& largest,
-                            VI exponent, std::size_t f, int step) {
+  HWY_NOINLINE bool step_down(const Tile& tile, int lane, const RoundedLanes& cells, const Largest& largest,
+                              VI exponent, std::size_t f, int step) {
     const DF df;
     const DI di;
     const Format format = formats_[f];
@@ -315,8 +315,8 @@ class FractionSearch {
   }
 
   // Of magnitudes whose quotients by `mantissa` are in `cells`, under the scale mantissa * power.
-  HWY_INLINE VF octave_error(const RoundedLanes& cells, const float* magnitudes, Format format, VF mantissa,
-                             VF power) const {
+  HWY_NOINLINE VF octave_error(const RoundedLanes& cells, const float* magnitudes, Format format, VF mantissa,
+                               VF power) const {
     const DF df;
     const auto error = [&](const auto& round) HWY_ATTR {
       VF cost[1];
@@ -341,16 +341,26 @@ class FractionSearch {
           const VF b = hn::Max(hn::Load(df, cells.binades + at), least);
           return hn::NegMulAdd(b, to_shifter, hn::MulAdd(b, to_shifter, q));
         });
-      default: {  // ties between powers of two depend on the exponent of the value before its scale
+      default: {  // as in Rounder, the exponent field of the value before its scale being that of q / power
         const Rounder<GridKind::powers> rounder(format);
-        const VF inverse = hn::Div(hn::Set(df, 1.0f), power);
-        return error([&](VF q, int) HWY_ATTR { return hn::Mul(rounder.value(hn::Mul(q, inverse)), power); });
+        const auto shifts = hn::TestBit(hn::BitCast(DI(), power), hn::Set(DI(), 1 << 23));  // 127 is odd
+        const MF even_shift = hn::RebindMask(df, shifts);
+        const VF odd = hn::Set(df, rounder.shifter_of_odd), even = hn::Set(df, rounder.shifter_of_even);
+        const VF steps_of_odd = hn::IfThenElse(even_shift, odd, even);
+        const VF steps_of_even = hn::IfThenElse(even_shift, even, odd);
+        return error([&](VF q, int at) HWY_ATTR {
+          const VF b = hn::Max(hn::Load(df, cells.binades + at), least);
+          const MF is_odd = hn::RebindMask(df, hn::TestBit(hn::BitCast(DI(), b), hn::Set(DI(), 1 << 23)));
+          const VF steps = hn::IfThenElse(is_odd, steps_of_odd, steps_of_even);
+          return hn::NegMulAdd(b, steps, hn::MulAdd(b, steps, q));
+        });
       }
     }
   }
 
   // Whether any lane could gain by the scale `step` bytes below s0.
-  HWY_INLINE bool step_down(const Tile& tile, int lane, const Largest& largest, const Scan& scan, int step) {
+  HWY_NOINLINE bool step_down(const Tile& tile, int lane, const Largest& largest, const Scan& scan,
+                              int step) {
     const DF df;
     const DI di;
     const Lanes cells = lanes_of(tile, lane);
