@@ -57,7 +57,7 @@ inline std::vector<CandidateGroup> groups_of(std::span<const TensorCodec> candid
 void cost_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
                 Effort effort, const BlockSample& sample, std::span<StripSums* const> sums) {
   Tile tile;
-  Rounded rounded;
+  Quotients quotients;
   std::vector<CandidateGroup> groups = groups_of(candidates, effort);
   std::vector<CellSum> errors(candidates.size()), signals(groups.size());
   sample.for_each_unit(cells, [&](CellRange unit) {
@@ -74,10 +74,10 @@ void cost_cells(const WeightPiece& piece, CellRange cells, std::span<const Tenso
         for (int i = 0; i < kTileCells; ++i) units[i] = square_unit(tile.exponent[i]);
       }
       signals[g].add(squares, units);
-      if (!group.e8m0.empty()) group.exponents->search(tile, rounded);
+      if (!group.e8m0.empty()) group.exponents->search(tile, quotients);
       for (std::size_t i = 0; i < group.e8m0.size(); ++i)
         errors[group.e8m0[i]].add(group.exponents->costs(i), units);
-      if (!group.ue4m3.empty()) group.fractions->search(tile, rounded);
+      if (!group.ue4m3.empty()) group.fractions->search(tile, quotients);
       for (std::size_t i = 0; i < group.ue4m3.size(); ++i)
         errors[group.ue4m3[i]].add(group.fractions->costs(i), units);
       for (const std::size_t c : group.one_by_one) {

@@ -1,15 +1,14 @@
 // The least squared error of every cell of a tile under many candidates, each cell a block of its own,
 // without the scales that reach it: the costs of scale_search-inl.h, bit for bit, for less work.
 //
-// What candidates share is taken from them. Under e8m0 a scale is a power of two, so that a normalized
-// magnitude m is rounded where it lies: to steps of its own binade over 2^M, but not below those of the
-// smallest normal value times the scale,
+// A scale is f 2^x with f = 1 under e8m0 and f = 1 + i/8 under ue4m3. Magnitudes are divided by f once for
+// all candidates; the quotient q is then rounded where it lies, to steps of its own binade over 2^M, but not
+// below those of the smallest normal value times 2^x:
 //
-//     b = max(binade(m), smallest normal),   v = (m + b 2^(23-M)) - b 2^(23-M),   v = min(v, largest)
+//     b = max(binade(q), 2^x smallest normal),   v = (q + b 2^(23-M)) - b 2^(23-M),   v = min(v, 2^x largest
+//     value)
 //
-// with nothing that depends on E or N but two limits a lane. (Without mantissa bits a tie may go the other
-// way than in the codes; the error is the same.) Under ue4m3 a scale is (1 + i/8) 2^e: m is divided by 1 +
-// i/8 once for all candidates, whose powers of two again are limits only.
+// and f v is what the codes would stand for. Between candidates nothing differs but two limits a lane.
 #if defined(AFP_HOST_CPU_COST_SEARCH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef AFP_HOST_CPU_COST_SEARCH_INL_H_
 #undef AFP_HOST_CPU_COST_SEARCH_INL_H_
@@ -17,7 +16,6 @@
 #define AFP_HOST_CPU_COST_SEARCH_INL_H_
 #endif
 
-#include <array>
 #include <vector>
 
 #include "host/cpu/scale_search-inl.h"
@@ -33,9 +31,10 @@ struct alignas(64) CellInts {
   std::int32_t values[kTileCells] = {};
 };
 
-// Magnitudes to round and the power of two that each begins with (0 for subnormal ones), as in a Tile.
-struct Rounded {
-  alignas(64) float magnitudes[kMaxCell * kTileCells];
+// Magnitudes of a tile divided by the fraction of their scale (1 + i/8), rounded to float32, and the power of
+// two that each quotient begins with (0 for subnormal ones).
+struct Quotients {
+  alignas(64) float values[kMaxCell * kTileCells];
   alignas(64) float binades[kMaxCell * kTileCells];
 };
 
@@ -43,67 +42,107 @@ HWY_INLINE VF binade_of(VF magnitude) {
   return hn::And(magnitude, hn::BitCast(DF(), hn::Set(DU(), 0x7F800000u)));
 }
 
+HWY_INLINE void divide(const Tile& tile, int lane, float fraction, Quotients& quotients) {
+  const DF df;
+  const VF reciprocal = hn::Set(df, 1.0f / fraction);
+  for (int at = lane; at < tile.length * kTileCells; at += kTileCells) {
+    const VF quotient = hn::Mul(hn::Load(df, tile.magnitudes + at), reciprocal);
+    hn::Store(quotient, df, quotients.values + at);
+    hn::Store(binade_of(quotient), df, quotients.binades + at);
+  }
+}
+
+struct QuotientLanes {
+  QuotientLanes(const Tile& tile, const Quotients& quotients, int lane)
+      : magnitudes(tile.magnitudes + lane),
+        values(quotients.values + lane),
+        binades(quotients.binades + lane),
+        length(tile.length) {}
+
+  const float* magnitudes;
+  const float* values;
+  const float* binades;
+  int length;
+};
+
 // 2^exponent, or 0 where that is no normal number.
 HWY_INLINE VF power_or_zero(VI exponent) {
   const DI di;
   return hn::BitCast(DF(), hn::ShiftLeft<23>(hn::Max(hn::Add(exponent, hn::Set(di, 127)), hn::Zero(di))));
 }
 
-// --- e8m0
-// ----------------------------------------------------------------------------------------------------
-
-// One Format under a scale 2^x a lane.
-template <bool kUniform>
-struct PowerGrid {
-  HWY_INLINE PowerGrid(Format format, VI x)
+// Rounds quotients to a Format's values times 2^x, x an integer a lane.
+template <GridKind kind>
+struct ShiftedGrid {
+  HWY_INLINE ShiftedGrid(Format format, VI x)
       : least(power_or_zero(hn::Add(x, hn::Set(DI(), format.min_normal_exponent())))),
-        to_shifter(hn::Set(DF(), exp2_int(23 - format.mantissa_bits))) {
-    if (kUniform) least = hn::Mul(least, to_shifter);
+        steps_of_odd(hn::Set(DF(), exp2_int(23 - format.mantissa_bits))),
+        steps_of_even(steps_of_odd) {
+    if constexpr (kind == GridKind::uniform) least = hn::Mul(least, steps_of_odd);
+    if constexpr (kind == GridKind::powers) {
+      // The field of the value before it was shifted decides a tie, see Rounder.
+      const Rounder<GridKind::powers> rounder(format);
+      const VF odd = hn::Set(DF(), rounder.shifter_of_odd), even = hn::Set(DF(), rounder.shifter_of_even);
+      const MF odd_shift = hn::RebindMask(DF(), hn::TestBit(x, hn::Set(DI(), 1)));
+      steps_of_odd = hn::IfThenElse(odd_shift, even, odd);
+      steps_of_even = hn::IfThenElse(odd_shift, odd, even);
+    }
   }
 
-  // A uniform grid has the step of its smallest normal value everywhere.
-  HWY_INLINE VF round(VF magnitude, [[maybe_unused]] VF binade) const {
-    if constexpr (kUniform) {
-      return hn::Sub(hn::Add(magnitude, least), least);
+  // b * steps is exact: whether it is fused with the addition makes no difference.
+  HWY_INLINE VF value(VF quotient, [[maybe_unused]] VF binade) const {
+    if constexpr (kind == GridKind::uniform) {  // the step of the smallest normal value everywhere
+      return hn::Sub(hn::Add(quotient, least), least);
     } else {
-      const VF b = hn::Max(binade, least);  // b * to_shifter is exact: fused or not is the same
-      return hn::NegMulAdd(b, to_shifter, hn::MulAdd(b, to_shifter, magnitude));
+      const VF b = hn::Max(binade, least);
+      VF steps = steps_of_odd;
+      if constexpr (kind == GridKind::powers) {
+        const auto is_odd = hn::TestBit(hn::BitCast(DI(), b), hn::Set(DI(), 1 << 23));
+        steps = hn::IfThenElse(hn::RebindMask(DF(), is_odd), steps_of_odd, steps_of_even);
+      }
+      return hn::NegMulAdd(b, steps, hn::MulAdd(b, steps, quotient));
     }
   }
 
   VF least;
-  VF to_shifter;
+  VF steps_of_odd, steps_of_even;
 };
 
-struct RoundedLanes {
-  const float* magnitudes;
-  const float* binades;
-  int length;
-};
-
-template <bool kClips, bool kUniform>
-HWY_INLINE VF power_grid_error(const RoundedLanes& cells, const PowerGrid<kUniform>& grid, VF limit) {
+// Squared errors of the lanes under the scale fraction * 2^x, their quotients being by that fraction.
+template <bool kClips, GridKind kind>
+HWY_INLINE VF grid_error(const QuotientLanes& cells, Format format, float fraction, VI x) {
   const DF df;
+  const ShiftedGrid<kind> grid(format, x);
+  const VF limit = hn::Mul(hn::Set(df, format.max_value()), power_of_two(x));
+  const VF factor = hn::Set(df, fraction);
   VF cost[1];
   sums_of_squares_at(
       cells.length,
       [&](int at, int) HWY_ATTR {
-        const VF magnitude = hn::Load(df, cells.magnitudes + at);
-        VF value = grid.round(magnitude, hn::Load(df, cells.binades + at));
+        VF value = grid.value(hn::Load(df, cells.values + at), hn::Load(df, cells.binades + at));
         if constexpr (kClips) value = hn::Min(value, limit);
-        return hn::Sub(magnitude, value);
+        return hn::NegMulAdd(value, factor, hn::Load(df, cells.magnitudes + at));
       },
       cost);
   return cost[0];
 }
 
-// Squared errors of the lanes under 2^x.
 template <bool kClips>
-HWY_NOINLINE VF power_error(const RoundedLanes& cells, Format format, VI x) {
-  const VF limit = hn::Mul(hn::Set(DF(), format.max_value()), power_of_two(x));
-  if (format.exponent_bits == 1) return power_grid_error<kClips>(cells, PowerGrid<true>(format, x), limit);
-  return power_grid_error<kClips>(cells, PowerGrid<false>(format, x), limit);
+HWY_NOINLINE VF scaled_error(const QuotientLanes& cells, Format format, float fraction, VI x) {
+  switch (grid_kind(format)) {
+    case GridKind::uniform:
+      return grid_error<kClips, GridKind::uniform>(cells, format, fraction, x);
+    case GridKind::powers:
+      // Under a power of two a tie is one of the weight too, as far from either value.
+      if (fraction != 1.0f) return grid_error<kClips, GridKind::powers>(cells, format, fraction, x);
+      [[fallthrough]];
+    default:
+      return grid_error<kClips, GridKind::floating>(cells, format, fraction, x);
+  }
 }
+
+// --- e8m0
+// ----------------------------------------------------------------------------------------------------
 
 // From here on a Format has values so far below its largest that most blocks have none of its subnormal ones.
 inline constexpr int kWideExponentBits = 4;
@@ -119,30 +158,27 @@ class ExponentSearch {
   std::size_t count() const { return formats_.size(); }
   const float* costs(std::size_t f) const { return costs_[f].values; }
 
-  HWY_INLINE void search(const Tile& tile, Rounded& rounded) {
-    for (int lane = 0; lane < kTileCells; lane += kLanes) search_lanes(tile, lane, rounded);
+  HWY_INLINE void search(const Tile& tile, Quotients& quotients) {
+    for (int lane = 0; lane < kTileCells; lane += kLanes) search_lanes(tile, lane, quotients);
   }
 
  private:
-  // Binades of the lanes; the smallest magnitude but zero of each.
-  HWY_INLINE VF prepare(const Tile& tile, int lane, Rounded& rounded) const {
-    const DF df;
+  // The smallest magnitude of each lane but zero.
+  HWY_INLINE VF smallest_of(const Tile& tile, int lane) const {
     const DU du;
-    VU smallest = hn::Set(du, 0x7F7FFFFFu);
-    for (int at = lane; at < tile.length * kTileCells; at += kTileCells) {
-      const VF magnitude = hn::Load(df, tile.magnitudes + at);
-      hn::Store(binade_of(magnitude), df, rounded.binades + at);
+    VU smallest = hn::Set(du, float_bits(hwy::HighestValue<float>()));
+    for (int at = lane; at < tile.length * kTileCells; at += kTileCells)  // 0 - 1 is the largest
       smallest =
-          hn::Min(smallest, hn::Sub(hn::BitCast(du, magnitude), hn::Set(du, 1)));  // 0 becomes the largest
-    }
-    return hn::BitCast(df, hn::Add(smallest, hn::Set(du, 1)));
+          hn::Min(smallest, hn::Sub(hn::BitCast(du, hn::Load(DF(), tile.magnitudes + at)), hn::Set(du, 1)));
+    return hn::BitCast(DF(), hn::Add(smallest, hn::Set(du, 1)));
   }
 
-  HWY_INLINE void search_lanes(const Tile& tile, int lane, Rounded& rounded) {
+  HWY_INLINE void search_lanes(const Tile& tile, int lane, Quotients& quotients) {
     const DF df;
     const DI di;
-    const VF smallest = prepare(tile, lane, rounded);
-    const RoundedLanes cells{tile.magnitudes + lane, rounded.binades + lane, tile.length};
+    divide(tile, lane, 1.0f, quotients);
+    const QuotientLanes cells(tile, quotients, lane);
+    const VF smallest = smallest_of(tile, lane);
     const Largest largest = largest_of(tile, lane);
     const VI exponent = hn::Load(di, tile.exponent + lane);
     const VI bits = hn::BitCast(di, largest.first);
@@ -170,15 +206,15 @@ class ExponentSearch {
           // better.
           const int m = format.mantissa_bits;
           if (!relative_known[m]) {
-            relative[m] = power_grid_error<false>(cells, PowerGrid<false>(format, hn::Set(di, -1000)), limit);
+            relative[m] = grid_error<false, GridKind::floating>(cells, format, 1.0f, hn::Set(di, -1000));
             relative_known[m] = true;
           }
           hn::Store(relative[m], df, costs_[f].values + lane);
           continue;
         }
       }
-      const VF cost =
-          HWY_LIKELY(none_clips) ? power_error<false>(cells, format, x) : power_error<true>(cells, format, x);
+      const VF cost = HWY_LIKELY(none_clips) ? scaled_error<false>(cells, format, 1.0f, x)
+                                             : scaled_error<true>(cells, format, 1.0f, x);
       hn::Store(cost, df, costs_[f].values + lane);
       hn::Store(x, di, first_[f].values + lane);
       scanned_.push_back(f);
@@ -194,7 +230,7 @@ class ExponentSearch {
   }
 
   // Whether any lane could gain by 2^(x - step).
-  HWY_NOINLINE bool step_down(const Tile& tile, int lane, const RoundedLanes& cells, const Largest& largest,
+  HWY_NOINLINE bool step_down(const Tile& tile, int lane, const QuotientLanes& cells, const Largest& largest,
                               VI exponent, std::size_t f, int step) {
     const DF df;
     const DI di;
@@ -207,7 +243,7 @@ class ExponentSearch {
     const MF may = hn::And(hn::Lt(least_error(lanes_of(tile, lane), largest, limit, step - 1), best),
                            hn::Not(hn::RebindMask(df, hn::Lt(x, lowest))));
     if (hn::AllFalse(df, may)) return false;
-    hn::Store(hn::Min(best, power_error<true>(cells, format, candidate)), df, costs_[f].values + lane);
+    hn::Store(hn::Min(best, scaled_error<true>(cells, format, 1.0f, candidate)), df, costs_[f].values + lane);
     return true;
   }
 
@@ -233,8 +269,8 @@ class FractionSearch {
 
   const float* costs(std::size_t c) const { return costs_[c].values; }
 
-  HWY_INLINE void search(const Tile& tile, Rounded& rounded) {
-    for (int lane = 0; lane < kTileCells; lane += kLanes) search_lanes(tile, lane, rounded);
+  HWY_INLINE void search(const Tile& tile, Quotients& quotients) {
+    for (int lane = 0; lane < kTileCells; lane += kLanes) search_lanes(tile, lane, quotients);
     for (std::size_t c = 0; c < codecs_.size(); ++c) {
       if (!alone_[c]) continue;
       std::uint8_t scales[kTileCells];
@@ -255,7 +291,12 @@ class FractionSearch {
     return hn::Mul(hn::Set(DF(), codecs_[c].tensor_scale), hn::Load(DF(), tile.normalizer + lane));
   }
 
-  HWY_INLINE void search_lanes(const Tile& tile, int lane, Rounded& rounded) {
+  HWY_INLINE VI unit_exponent(const Tile& tile, int lane, const Scan& scan) const {
+    const int tensor = static_cast<int>(float_bits(codecs_[scan.candidate].tensor_scale) >> 23) - 127;
+    return hn::Sub(hn::Set(DI(), tensor), hn::Load(DI(), tile.exponent + lane));
+  }
+
+  HWY_INLINE void search_lanes(const Tile& tile, int lane, Quotients& quotients) {
     const DF df;
     const DI di;
     const Largest largest = largest_of(tile, lane);
@@ -275,7 +316,7 @@ class FractionSearch {
       if (!hn::AllTrue(di, ordinary) || !hn::AllTrue(df, hn::Le(largest.first, limit)))
         alone_[scan.candidate] = true;
     }
-    for (int fraction = 0; fraction < 8; ++fraction) octave_step(tile, lane, fraction, rounded);
+    for (int eighths = 0; eighths < 8; ++eighths) octave_step(tile, lane, eighths, quotients);
     open_.clear();
     for (std::size_t s = 0; s < scans_.size(); ++s)
       if (!alone_[scans_[s].candidate]) open_.push_back(s);
@@ -289,72 +330,21 @@ class FractionSearch {
     }
   }
 
-  // The scales (1 + fraction/8) 2^e from s0 up to below 2 s0, under which nothing clips: one for each Format.
-  HWY_INLINE void octave_step(const Tile& tile, int lane, int fraction, Rounded& rounded) {
+  // The scales (1 + eighths/8) 2^e from s0 up to below 2 s0, under which nothing clips: one for each Format.
+  HWY_INLINE void octave_step(const Tile& tile, int lane, int eighths, Quotients& quotients) {
     const DF df;
     const DI di;
-    const float mantissa = 1.0f + static_cast<float>(fraction) / 8.0f;
-    const VF reciprocal = hn::Set(df, 1.0f / mantissa);
-    for (int at = lane; at < tile.length * kTileCells; at += kTileCells) {
-      const VF quotient = hn::Mul(hn::Load(df, tile.magnitudes + at), reciprocal);
-      hn::Store(quotient, df, rounded.magnitudes + at);
-      hn::Store(binade_of(quotient), df, rounded.binades + at);
-    }
-    const RoundedLanes cells{rounded.magnitudes + lane, rounded.binades + lane, tile.length};
-    const float* weights = tile.magnitudes + lane;
+    const float fraction = 1.0f + static_cast<float>(eighths) / 8.0f;
+    divide(tile, lane, fraction, quotients);
+    const QuotientLanes cells(tile, quotients, lane);
     for (const Scan& scan : scans_) {
       if (alone_[scan.candidate]) continue;
       const VI first = hn::Load(di, scan.first.values + lane);
-      const VI byte = hn::Add(first, hn::And(hn::Sub(hn::Set(di, fraction), first), hn::Set(di, 7)));
-      const VF power = hn::Mul(power_of_two(hn::Sub(hn::ShiftRight<3>(byte), hn::Set(di, 7))),
-                               unit_of(tile, lane, scan.candidate));
+      const VI byte = hn::Add(first, hn::And(hn::Sub(hn::Set(di, eighths), first), hn::Set(di, 7)));
+      const VI x = hn::Add(hn::Sub(hn::ShiftRight<3>(byte), hn::Set(di, 7)), unit_exponent(tile, lane, scan));
       float* best = costs_[scan.candidate].values + lane;
-      const VF cost = octave_error(cells, weights, scan.format, hn::Set(df, mantissa), power);
+      const VF cost = scaled_error<false>(cells, scan.format, fraction, x);
       hn::Store(hn::Min(hn::Load(df, best), cost), df, best);
-    }
-  }
-
-  // Of magnitudes whose quotients by `mantissa` are in `cells`, under the scale mantissa * power.
-  HWY_NOINLINE VF octave_error(const RoundedLanes& cells, const float* magnitudes, Format format, VF mantissa,
-                               VF power) const {
-    const DF df;
-    const auto error = [&](const auto& round) HWY_ATTR {
-      VF cost[1];
-      sums_of_squares_at(
-          cells.length,
-          [&](int at, int) HWY_ATTR {
-            const VF value = round(hn::Load(df, cells.magnitudes + at), at);
-            return hn::NegMulAdd(value, mantissa, hn::Load(df, magnitudes + at));
-          },
-          cost);
-      return cost[0];
-    };
-    const VF least = hn::Mul(power, hn::Set(df, exp2_int(format.min_normal_exponent())));
-    const VF to_shifter = hn::Set(df, exp2_int(23 - format.mantissa_bits));
-    switch (grid_kind(format)) {
-      case GridKind::uniform: {
-        const VF shifter = hn::Mul(least, to_shifter);
-        return error([&](VF q, int) HWY_ATTR { return hn::Sub(hn::Add(q, shifter), shifter); });
-      }
-      case GridKind::floating:
-        return error([&](VF q, int at) HWY_ATTR {
-          const VF b = hn::Max(hn::Load(df, cells.binades + at), least);
-          return hn::NegMulAdd(b, to_shifter, hn::MulAdd(b, to_shifter, q));
-        });
-      default: {  // as in Rounder, the exponent field of the value before its scale being that of q / power
-        const Rounder<GridKind::powers> rounder(format);
-        const auto shifts = hn::TestBit(hn::BitCast(DI(), power), hn::Set(DI(), 1 << 23));  // 127 is odd
-        const MF even_shift = hn::RebindMask(df, shifts);
-        const VF odd = hn::Set(df, rounder.shifter_of_odd), even = hn::Set(df, rounder.shifter_of_even);
-        const VF steps_of_odd = hn::IfThenElse(even_shift, odd, even);
-        const VF steps_of_even = hn::IfThenElse(even_shift, even, odd);
-        return error([&](VF q, int at) HWY_ATTR {
-          const VF b = hn::Max(hn::Load(df, cells.binades + at), least);
-          const MF is_odd = hn::RebindMask(df, hn::TestBit(hn::BitCast(DI(), b), hn::Set(DI(), 1 << 23)));
-          const VF steps = hn::IfThenElse(is_odd, steps_of_odd, steps_of_even);
-          return hn::NegMulAdd(b, steps, hn::MulAdd(b, steps, q));
-        });
-      }
     }
   }
 

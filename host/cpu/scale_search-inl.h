@@ -221,10 +221,7 @@ HWY_INLINE VI first_ue4m3(VF largest, VF unit, float max_value) {
 // reciprocal of (1 + m/8) * 2^e is that of its mantissa, rounded, times an exact power of two.
 struct Ue4m3Scales {
   explicit HWY_INLINE Ue4m3Scales(VF tensor_unit)
-      : unit(tensor_unit), inverse_unit(hn::Div(hn::Set(DF(), 1.0f), tensor_unit)) {
-    for (int i = 0; i < kTileCells; ++i)
-      mantissa_reciprocals[i] = 1.0f / (1.0f + static_cast<float>(i % 8) / 8.0f);
-  }
+      : unit(tensor_unit), inverse_unit(hn::Div(hn::Set(DF(), 1.0f), tensor_unit)) {}
 
   HWY_INLINE VF scale(VI byte) const { return hn::Mul(ue4m3_lanes(byte), unit); }
   HWY_INLINE VF reciprocal([[maybe_unused]] VI byte, VF scale_of_byte) const {
@@ -237,7 +234,7 @@ struct Ue4m3Scales {
         const VI exponent = hn::Sub(hn::Set(di, 127 + 7), hn::ShiftRight<3>(byte));
         const VF power = hn::Mul(hn::BitCast(df, hn::ShiftLeft<23>(exponent)), inverse_unit);
         return hn::Mul(
-            hn::TableLookupLanes(hn::Load(df, mantissa_reciprocals), hn::IndicesFromVec(df, mantissa)),
+            hn::TableLookupLanes(hn::Load(df, kMantissaReciprocals), hn::IndicesFromVec(df, mantissa)),
             power);
       }
     }
@@ -245,8 +242,12 @@ struct Ue4m3Scales {
     return hn::Div(hn::Set(df, 1.0f), scale_of_byte);
   }
 
+  // Of 1 + i/8, rounded, twice over: as many as a register has lanes.
+  alignas(64) static constexpr float kMantissaReciprocals[kTileCells] = {
+      1 / 1.0f, 1 / 1.125f, 1 / 1.25f, 1 / 1.375f, 1 / 1.5f, 1 / 1.625f, 1 / 1.75f, 1 / 1.875f,
+      1 / 1.0f, 1 / 1.125f, 1 / 1.25f, 1 / 1.375f, 1 / 1.5f, 1 / 1.625f, 1 / 1.75f, 1 / 1.875f};
+
   VF unit, inverse_unit;
-  alignas(64) float mantissa_reciprocals[kTileCells];
 };
 
 template <bool kClips, GridKind kind>
