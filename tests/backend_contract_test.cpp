@@ -49,24 +49,6 @@ Encoding with_block(std::string text, const std::string& block) {
   return parse_encoding(text.replace(text.find('*'), 1, block));
 }
 
-// The weights of each block, in order, from the shape alone.
-std::vector<std::span<const float>> blocks_of(const Tensor& tensor) {
-  const std::span<const float> all = tensor.weights.values;
-  const std::size_t rows = tensor.shape.size() < 2 ? 1 : tensor.shape[0], columns = all.size() / rows;
-  const Block block = tensor.encoding.block;
-  const std::size_t size = block.kind == BlockKind::small ? static_cast<std::size_t>(block.size)
-                           : block.kind == BlockKind::row ? columns
-                                                          : all.size();
-  std::vector<std::span<const float>> blocks;
-  for (std::size_t begin = 0; begin < all.size();) {
-    const std::size_t row_end =
-        block.kind == BlockKind::tensor ? all.size() : (begin / columns + 1) * columns;
-    blocks.push_back(all.subspan(begin, std::min(size, row_end - begin)));
-    begin += blocks.back().size();
-  }
-  return blocks;
-}
-
 // Where the tensor's rows of codes and the codes of block b within begin, in bits: filled-up blocks, or rows
 // filled up to 32 codes.
 std::uint64_t code_bit(const Tensor& tensor, std::size_t weight) {

@@ -30,6 +30,24 @@ struct Tensor {
   }
 };
 
+// The weights of each block, in order, from the shape alone.
+inline std::vector<std::span<const float>> blocks_of(const Tensor& tensor) {
+  const std::span<const float> all = tensor.weights.values;
+  const std::size_t rows = tensor.shape.size() < 2 ? 1 : tensor.shape[0], columns = all.size() / rows;
+  const Block block = tensor.encoding.block;
+  const std::size_t size = block.kind == BlockKind::small ? static_cast<std::size_t>(block.size)
+                           : block.kind == BlockKind::row ? columns
+                                                          : all.size();
+  std::vector<std::span<const float>> blocks;
+  for (std::size_t begin = 0; begin < all.size();) {
+    const std::size_t row_end =
+        block.kind == BlockKind::tensor ? all.size() : (begin / columns + 1) * columns;
+    blocks.push_back(all.subspan(begin, std::min(size, row_end - begin)));
+    begin += blocks.back().size();
+  }
+  return blocks;
+}
+
 // The double sums as bits, so that equal means identical.
 inline std::vector<std::uint64_t> sum_bits(const std::vector<StripSums>& sums) {
   std::vector<std::uint64_t> bits(2 * sums.size());

@@ -5,41 +5,92 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include <map>
+#include <optional>
 #include <vector>
 
 #include "host/core/long_block.hpp"
+#include "host/cpu/cost_search-inl.h"
 #include "host/cpu/encode-inl.h"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/load_tile-inl.h"
-#include "host/cpu/scale_search-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace afp::cpu::HWY_NAMESPACE {
 
+// Candidates that are normalized alike (lowest_block_exponent), and their searches.
+struct CandidateGroup {
+  CandidateGroup(std::span<const TensorCodec> candidates, std::vector<std::size_t> members, Effort effort)
+      : lowest(lowest_block_exponent(candidates[members[0]])) {
+    std::vector<Format> formats;
+    std::vector<TensorCodec> codecs;
+    for (const std::size_t c : members) {
+      if (candidates[c].encoding.scale == ScaleKind::e8m0) {
+        e8m0.push_back(c);
+        formats.push_back(candidates[c].encoding.format);
+      } else if (effort == Effort::exact) {
+        ue4m3.push_back(c);
+        codecs.push_back(candidates[c]);
+      } else {
+        one_by_one.push_back(c);
+      }
+    }
+    exponents.emplace(std::move(formats));
+    fractions.emplace(std::move(codecs));
+  }
+
+  int lowest;
+  std::vector<std::size_t> e8m0, ue4m3, one_by_one;  // indices of candidates
+  std::optional<ExponentSearch> exponents;
+  std::optional<FractionSearch> fractions;
+};
+
+inline std::vector<CandidateGroup> groups_of(std::span<const TensorCodec> candidates, Effort effort) {
+  std::map<int, std::vector<std::size_t>> members;
+  for (std::size_t c = 0; c < candidates.size(); ++c)
+    members[lowest_block_exponent(candidates[c])].push_back(c);
+  std::vector<CandidateGroup> groups;
+  for (auto& [lowest, indices] : members) groups.emplace_back(candidates, std::move(indices), effort);
+  return groups;
+}
+
 void cost_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
                 Effort effort, const BlockSample& sample, std::span<StripSums* const> sums) {
   Tile tile;
-  std::vector<CellSum> errors(candidates.size()), signals(candidates.size());
+  Quotients quotients;
+  std::vector<CandidateGroup> groups = groups_of(candidates, effort);
+  std::vector<CellSum> errors(candidates.size()), signals(groups.size());
   sample.for_each_unit(cells, [&](CellRange unit) {
     load_tile(piece, unit.first, static_cast<int>(unit.count), tile);
     find_largest(tile);
     alignas(64) float squares[kTileCells] = {};
     double units[kTileCells] = {};
-    for (std::size_t c = 0; c < candidates.size(); ++c) {
-      if (find_normalizers(lowest_block_exponent(candidates[c]), tile) || c == 0) {
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      CandidateGroup& group = groups[g];
+      if (find_normalizers(group.lowest, tile) || g == 0) {
         normalize(tile);
         for (int lane = 0; lane < kTileCells; lane += kLanes)
           hn::Store(sum_of_squares(lanes_of(tile, lane)), DF(), squares + lane);
         for (int i = 0; i < kTileCells; ++i) units[i] = square_unit(tile.exponent[i]);
       }
-      signals[c].add(squares, units);
-      std::uint8_t scales[kTileCells];
-      alignas(64) float costs[kTileCells] = {};
-      search_tile(tile, candidates[c], effort, scales, costs);
-      errors[c].add(costs, units);
+      signals[g].add(squares, units);
+      if (!group.e8m0.empty()) group.exponents->search(tile, quotients);
+      for (std::size_t i = 0; i < group.e8m0.size(); ++i)
+        errors[group.e8m0[i]].add(group.exponents->costs(i), units);
+      if (!group.ue4m3.empty()) group.fractions->search(tile, quotients);
+      for (std::size_t i = 0; i < group.ue4m3.size(); ++i)
+        errors[group.ue4m3[i]].add(group.fractions->costs(i), units);
+      for (const std::size_t c : group.one_by_one) {
+        std::uint8_t scales[kTileCells];
+        alignas(64) float costs[kTileCells] = {};
+        search_tile(tile, candidates[c], effort, scales, costs);
+        errors[c].add(costs, units);
+      }
     }
   });
-  for (std::size_t c = 0; c < candidates.size(); ++c) *sums[c] = {errors[c].total(), signals[c].total()};
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    for (const std::vector<std::size_t>* members : {&groups[g].e8m0, &groups[g].ue4m3, &groups[g].one_by_one})
+      for (const std::size_t c : *members) *sums[c] = {errors[c].total(), signals[g].total()};
 }
 
 // Values, before their scale, that the tile's magnitudes are rounded to: [weight][cell].

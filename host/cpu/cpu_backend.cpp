@@ -140,11 +140,8 @@ class CpuBackend final : public Backend {
       if (blocks_are_cells(piece.grid))
         cpu::cost_cells(piece, strip.cells, candidates, effort, taken, results);
       else
-        taken.for_each_unit(strip.cells, [&](CellRange row) {
-          std::uint8_t scale;
-          for (std::size_t c = 0; c < candidates.size(); ++c)
-            cpu::search_row(piece, row, candidates[c], scale, *results[c]);
-        });
+        taken.for_each_unit(strip.cells,
+                            [&](CellRange row) { cpu::search_row(piece, row, candidates, {}, results); });
     });
   }
 
@@ -161,13 +158,16 @@ class CpuBackend final : public Backend {
   void score_scales(const WeightPiece& piece, const TensorCodec& codec, const LongBlock& block,
                     std::span<const std::uint8_t> bytes, std::span<ScaleScore> scores) const override {
     require_float_weights(piece.dtype);
-    std::vector<float> values;
-    for (const std::uint8_t byte : bytes) values.push_back(block.normalized_scale(codec, byte));
+    std::vector<cpu::SegmentScale> scales;
+    for (const std::uint8_t byte : bytes) {
+      const Format format = codec.encoding.format_of(byte);
+      const float scale = block.normalized_scale(codec, byte);
+      scales.push_back({format, scale, true, scale * format.max_value()});
+    }
     const float normalizer = exp2_int(-block.exponent);
     for_each_strip(piece, [&](const Strip& strip) {
-      for (std::size_t b = 0; b < bytes.size(); ++b)
-        cpu::score_segments(piece, strip.cells, codec.encoding.format_of(bytes[b]), normalizer,
-                            {&values[b], 1}, scores.subspan(strip.index * bytes.size() + b, 1));
+      cpu::score_segments(piece, strip.cells, normalizer, scales,
+                          scores.subspan(strip.index * bytes.size(), bytes.size()));
     });
   }
 
@@ -252,11 +252,15 @@ class CpuBackend final : public Backend {
         cpu::search_cells(piece, strip.cells, candidates, effort, results);
         return;
       }
+      std::vector<std::uint8_t*> row_scales(candidates.size());
+      std::vector<StripSums*> row_sums(candidates.size());
       const std::uint64_t per_row = piece.grid.cells_per_row;
       for (std::uint64_t first = 0; first < strip.cells.count; first += per_row) {
-        const CellRange row{strip.cells.first + first, per_row};
-        for (std::size_t c = 0; c < candidates.size(); ++c)
-          cpu::search_row(piece, row, candidates[c], results[c].scales[first / per_row], *results[c].sums);
+        for (std::size_t c = 0; c < candidates.size(); ++c) {
+          row_scales[c] = results[c].scales + first / per_row;
+          row_sums[c] = results[c].sums;
+        }
+        cpu::search_row(piece, {strip.cells.first + first, per_row}, candidates, row_scales, row_sums);
       }
       if (!codes.empty())
         cpu::encode_cells(piece, strip.cells, candidates[0], results[0].scales, results[0].codes);

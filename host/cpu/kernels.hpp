@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -55,10 +56,18 @@ double weighted_error(const WeightPiece& piece, CellRange cells, const TensorCod
 void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,
                   const std::uint8_t* scales, std::uint8_t* codes);
 
-// A strip of segments of one long block, their magnitudes multiplied by `normalizer`: for every scale
-// (likewise normalized) the sum of squared errors, and of those of the clipped weights alone.
-void score_segments(const WeightPiece& piece, CellRange cells, Format format, float normalizer,
-                    std::span<const float> scales, std::span<ScaleScore> scores);
+// A scale to score over a strip of a long block, in normalized units.
+struct SegmentScale {
+  Format format;
+  float scale;                 // (1 + i/8) 2^x, a normal number
+  bool clips;                  // may be false where no weight exceeds scale * max_value
+  std::optional<float> limit;  // also wanted: the squared error of clipping what exceeds this
+};
+
+// A strip of segments of one long block, their magnitudes multiplied by `normalizer`: for every scale the sum
+// of squared errors, and the sum over what exceeds its limit.
+void score_segments(const WeightPiece& piece, CellRange cells, float normalizer,
+                    std::span<const SegmentScale> scales, std::span<ScaleScore> scores);
 
 // Sum of the squares of the normalized weights of these segments.
 double segments_signal(const WeightPiece& piece, CellRange cells, float normalizer);

@@ -84,24 +84,25 @@ struct Rounder<GridKind::floating> {
   int mantissa_bits;
 };
 
-// M = 0, E >= 2: zero and powers of two. Ties go to the even code, that is to the even exponent,
-// which a shifter cannot tell; carrying into the exponent bits can.
+// M = 0, E >= 2: zero and powers of two. Ties go to the even code, that is to the even exponent field. A
+// shifter of 2^23 steps sends the tie between b and 2 b up, one of 2^23 + 1 steps sends it down.
 template <>
 struct Rounder<GridKind::powers> {
   explicit Rounder(Format format)
-      : half_smallest(exp2_int(format.min_normal_exponent() - 1)),
-        smallest(exp2_int(format.min_normal_exponent())),
+      : smallest(exp2_int(format.min_normal_exponent())),
         max_value(format.max_value()),
-        exponent_offset(127 - format.bias()) {}
+        exponent_offset(127 - format.bias()),
+        shifter_of_odd(exponent_offset % 2 == 0 ? kTieUp : kTieDown),
+        shifter_of_even(exponent_offset % 2 == 0 ? kTieDown : kTieUp) {}
 
   HWY_INLINE VF value(VF y) const {
-    const DU du;
-    const VU bits = hn::BitCast(du, y);
-    const VU odd = hn::And(hn::ShiftRight<23>(bits), hn::Set(du, 1u));
-    const VU carried = hn::Add(hn::Add(bits, hn::Set(du, 0x3FFFFFu)), odd);
-    const VF power = hn::BitCast(DF(), hn::And(carried, hn::Set(du, 0x7F800000u)));
-    const VF at_least = hn::Max(power, hn::Set(DF(), smallest));
-    return hn::IfThenElseZero(hn::Gt(y, hn::Set(DF(), half_smallest)), at_least);
+    const DF df;
+    const DI di;
+    const VF power = hn::And(y, hn::BitCast(df, hn::Set(di, 0x7F800000)));
+    const VF b = hn::Max(power, hn::Set(df, smallest));
+    const MF is_odd = hn::RebindMask(df, hn::TestBit(hn::BitCast(di, b), hn::Set(di, 1 << 23)));
+    const VF steps = hn::IfThenElse(is_odd, hn::Set(df, shifter_of_odd), hn::Set(df, shifter_of_even));
+    return hn::NegMulAdd(b, steps, hn::MulAdd(b, steps, y));  // b * steps is exact
   }
   HWY_INLINE VU code(VF y) const {
     const VF rounded = value(y);
@@ -110,10 +111,13 @@ struct Rounder<GridKind::powers> {
     return hn::BitCast(DU(), hn::Max(exponent, hn::Zero(DI())));  // zero: field 0, below the offset
   }
 
-  float half_smallest;
+  static constexpr float kTieUp = 0x1p23f, kTieDown = 0x1.000002p23f;
+
   float smallest;
   float max_value;
-  int exponent_offset;
+  int exponent_offset;   // from the code's exponent field to that of its value as a float32
+  float shifter_of_odd;  // in steps of b, where b's own exponent field is odd
+  float shifter_of_even;
 };
 
 // Values of ue4m3 bytes without their top bit; see ue4m3_value.

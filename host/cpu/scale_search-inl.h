@@ -39,26 +39,33 @@ HWY_INLINE Largest largest_of(const Tile& tile, int lane) {
           hn::Mul(hn::Load(df, tile.second + lane), normalizer)};
 }
 
-// The one order of sums within a block: of the squares of term(magnitude, c) over the weights, for kCount
-// values of c side by side, so that each weight is loaded once and the chains of additions overlap.
+// The one order of sums within a block: of the squares of term(at, c) over the weights, `at` being the place
+// of the weight in a tile's arrays, for kCount values of c side by side, so that each weight is loaded once
+// and the chains of additions overlap.
 template <int kCount, class Term>
-HWY_INLINE void sums_of_squares(const Lanes& cells, const Term& term, VF (&totals)[kCount]) {
+HWY_INLINE void sums_of_squares_at(int length, const Term& term, VF (&totals)[kCount]) {
   const DF df;
   VF sum[kCount][4];
   for (int c = 0; c < kCount; ++c)
     for (int u = 0; u < 4; ++u) sum[c][u] = hn::Zero(df);
-  const float* p = cells.magnitudes;
-  for (int j = 0; j < cells.length; j += 4) {
-    for (int u = 0; u < 4; ++u, p += kTileCells) {
-      const VF magnitude = hn::Load(df, p);
+  for (int at = 0; at < length * kTileCells;) {
+    for (int u = 0; u < 4; ++u, at += kTileCells) {
       for (int c = 0; c < kCount; ++c) {
-        const VF value = term(magnitude, c);
+        const VF value = term(at, c);
         sum[c][u] = hn::Add(sum[c][u], hn::Mul(value, value));
       }
     }
   }
   for (int c = 0; c < kCount; ++c)
     totals[c] = hn::Add(hn::Add(sum[c][0], sum[c][1]), hn::Add(sum[c][2], sum[c][3]));
+}
+
+// The same of term(magnitude, c).
+template <int kCount, class Term>
+HWY_INLINE void sums_of_squares(const Lanes& cells, const Term& term, VF (&totals)[kCount]) {
+  sums_of_squares_at(
+      cells.length, [&](int at, int c) HWY_ATTR { return term(hn::Load(DF(), cells.magnitudes + at), c); },
+      totals);
 }
 
 HWY_INLINE VF sum_of_squares(const Lanes& cells) {
@@ -99,12 +106,12 @@ HWY_INLINE void two_squared_errors(const Lanes& cells, const Rounder<kind>& roun
   }
 }
 
-// Squared error of what clips: a - scale * max_value where that is positive.
-HWY_INLINE VF clipped_error(const Lanes& cells, float max_value, VF scale) {
-  const VF largest = hn::Mul(scale, hn::Set(DF(), max_value));
+// Squared error of what clips: a - limit where that is positive; `limit` is scale * max_value, which is
+// exact.
+HWY_INLINE VF clipped_error(const Lanes& cells, VF limit) {
   VF total[1];
   sums_of_squares(
-      cells, [&](VF magnitude, int) HWY_ATTR { return hn::Max(hn::Sub(magnitude, largest), hn::Zero(DF())); },
+      cells, [&](VF magnitude, int) HWY_ATTR { return hn::Max(hn::Sub(magnitude, limit), hn::Zero(DF())); },
       total);
   return total[0];
 }
@@ -124,24 +131,26 @@ HWY_INLINE void keep_better(VF cost, VI scale, MF allowed, Best& best) {
 
 // What clipping costs at least: the squared errors of a block's two largest weights. No sum of all
 // squares, in whichever order it is rounded, is less than the sum of two of them.
-template <GridKind kind>
-HWY_INLINE VF clipping_cost(const Rounder<kind>& rounder, const Largest& largest, VF scale) {
-  const VF zero = hn::Zero(DF());
-  const VF limit = hn::Set(DF(), rounder.max_value);
-  const VF first = hn::Max(hn::NegMulAdd(limit, scale, largest.first), zero);
-  const VF second = hn::Max(hn::NegMulAdd(limit, scale, largest.second), zero);
+HWY_INLINE VF clipping_cost(const Largest& largest, VF limit) {
+  const VF first = hn::Max(hn::Sub(largest.first, limit), hn::Zero(DF()));
+  const VF second = hn::Max(hn::Sub(largest.second, limit), hn::Zero(DF()));
   return hn::Add(hn::Mul(first, first), hn::Mul(second, second));
 }
 
-// Which lanes may find less than `best` (and no more than `rival`) at this scale or below. After a few steps,
-// which suffice for most blocks, all that clips is counted instead of the two largest alone: blocks of many
-// weights and few bits would otherwise be scanned to the smallest scale.
+// What any error is at least at the scale with this limit or below. After a few steps, which suffice for most
+// blocks, all that clips is counted instead of the two largest alone: blocks of many weights and few bits
+// would otherwise be scanned to the smallest scale.
+HWY_INLINE VF least_error(const Lanes& cells, const Largest& largest, VF limit, int step) {
+  constexpr int kCheapSteps = 6;
+  return step < kCheapSteps ? clipping_cost(largest, limit) : clipped_error(cells, limit);
+}
+
+// Which lanes may find less than `best` (and no more than `rival`) at this scale or below.
 template <GridKind kind>
 HWY_INLINE MF may_improve(const Lanes& cells, const Rounder<kind>& rounder, const Largest& largest, VF scale,
                           int step, VF rival, const Best& best) {
-  constexpr int kCheapSteps = 6;
-  const VF least = step < kCheapSteps ? clipping_cost(rounder, largest, scale)
-                                      : clipped_error(cells, rounder.max_value, scale);
+  const VF limit = hn::Mul(scale, hn::Set(DF(), rounder.max_value));
+  const VF least = least_error(cells, largest, limit, step);
   return hn::And(hn::Lt(least, best.cost), hn::Le(least, rival));
 }
 
@@ -212,10 +221,7 @@ HWY_INLINE VI first_ue4m3(VF largest, VF unit, float max_value) {
 // reciprocal of (1 + m/8) * 2^e is that of its mantissa, rounded, times an exact power of two.
 struct Ue4m3Scales {
   explicit HWY_INLINE Ue4m3Scales(VF tensor_unit)
-      : unit(tensor_unit), inverse_unit(hn::Div(hn::Set(DF(), 1.0f), tensor_unit)) {
-    for (int i = 0; i < kTileCells; ++i)
-      mantissa_reciprocals[i] = 1.0f / (1.0f + static_cast<float>(i % 8) / 8.0f);
-  }
+      : unit(tensor_unit), inverse_unit(hn::Div(hn::Set(DF(), 1.0f), tensor_unit)) {}
 
   HWY_INLINE VF scale(VI byte) const { return hn::Mul(ue4m3_lanes(byte), unit); }
   HWY_INLINE VF reciprocal([[maybe_unused]] VI byte, VF scale_of_byte) const {
@@ -228,7 +234,7 @@ struct Ue4m3Scales {
         const VI exponent = hn::Sub(hn::Set(di, 127 + 7), hn::ShiftRight<3>(byte));
         const VF power = hn::Mul(hn::BitCast(df, hn::ShiftLeft<23>(exponent)), inverse_unit);
         return hn::Mul(
-            hn::TableLookupLanes(hn::Load(df, mantissa_reciprocals), hn::IndicesFromVec(df, mantissa)),
+            hn::TableLookupLanes(hn::Load(df, kMantissaReciprocals), hn::IndicesFromVec(df, mantissa)),
             power);
       }
     }
@@ -236,8 +242,12 @@ struct Ue4m3Scales {
     return hn::Div(hn::Set(df, 1.0f), scale_of_byte);
   }
 
+  // Of 1 + i/8, rounded, twice over: as many as a register has lanes.
+  alignas(64) static constexpr float kMantissaReciprocals[kTileCells] = {
+      1 / 1.0f, 1 / 1.125f, 1 / 1.25f, 1 / 1.375f, 1 / 1.5f, 1 / 1.625f, 1 / 1.75f, 1 / 1.875f,
+      1 / 1.0f, 1 / 1.125f, 1 / 1.25f, 1 / 1.375f, 1 / 1.5f, 1 / 1.625f, 1 / 1.75f, 1 / 1.875f};
+
   VF unit, inverse_unit;
-  alignas(64) float mantissa_reciprocals[kTileCells];
 };
 
 template <bool kClips, GridKind kind>

@@ -75,53 +75,6 @@ void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& 
   }
 }
 
-// A tile of a long block: one normalizer for all its cells.
-void load_segments(const WeightPiece& piece, std::uint64_t first, int count, float normalizer, Tile& tile) {
-  load_tile(piece, first, count, tile);
-  for (float& lane : tile.normalizer) lane = normalizer;
-  normalize(tile);
-}
-
-void score_segments(const WeightPiece& piece, CellRange cells, Format format, float normalizer,
-                    std::span<const float> scales, std::span<ScaleScore> scores) {
-  const DF df;
-  Tile tile;
-  std::vector<CellSum> error_sums(scales.size()), clipped_sums(scales.size());
-  for (std::uint64_t done = 0; done < cells.count; done += kTileCells) {
-    const int count = static_cast<int>(std::min<std::uint64_t>(kTileCells, cells.count - done));
-    load_segments(piece, cells.first + done, count, normalizer, tile);
-    with_rounder(format, [&](const auto& rounder) HWY_ATTR {
-      for (std::size_t s = 0; s < scales.size(); ++s) {
-        alignas(64) float errors[kTileCells], clipped[kTileCells];
-        const VF scale = hn::Set(df, scales[s]);
-        const VF reciprocal = hn::Div(hn::Set(df, 1.0f), scale);
-        for (int lane = 0; lane < kTileCells; lane += kLanes) {
-          hn::Store(squared_error<true>(lanes_of(tile, lane), rounder, scale, reciprocal), df, errors + lane);
-          hn::Store(clipped_error(lanes_of(tile, lane), rounder.max_value, scale), df, clipped + lane);
-        }
-        error_sums[s].add(errors);
-        clipped_sums[s].add(clipped);
-      }
-    });
-  }
-  for (std::size_t s = 0; s < scales.size(); ++s)
-    scores[s] = {error_sums[s].total(), clipped_sums[s].total()};
-}
-
-double segments_signal(const WeightPiece& piece, CellRange cells, float normalizer) {
-  Tile tile;
-  CellSum signal;
-  for (std::uint64_t done = 0; done < cells.count; done += kTileCells) {
-    const int count = static_cast<int>(std::min<std::uint64_t>(kTileCells, cells.count - done));
-    load_segments(piece, cells.first + done, count, normalizer, tile);
-    alignas(64) float squares[kTileCells];
-    for (int lane = 0; lane < kTileCells; lane += kLanes)
-      hn::Store(sum_of_squares(lanes_of(tile, lane)), DF(), squares + lane);
-    signal.add(squares);
-  }
-  return signal.total();
-}
-
 }  // namespace afp::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -129,8 +82,6 @@ HWY_AFTER_NAMESPACE();
 namespace afp::cpu {
 HWY_EXPORT(search_cells);
 HWY_EXPORT(encode_cells);
-HWY_EXPORT(score_segments);
-HWY_EXPORT(segments_signal);
 
 void search_cells(const WeightPiece& piece, CellRange cells, std::span<const TensorCodec> candidates,
                   Effort effort, std::span<const CellResults> results) {
@@ -140,15 +91,6 @@ void search_cells(const WeightPiece& piece, CellRange cells, std::span<const Ten
 void encode_cells(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,
                   const std::uint8_t* scales, std::uint8_t* codes) {
   HWY_DYNAMIC_DISPATCH(encode_cells)(piece, cells, codec, scales, codes);
-}
-
-void score_segments(const WeightPiece& piece, CellRange cells, Format format, float normalizer,
-                    std::span<const float> scales, std::span<ScaleScore> scores) {
-  HWY_DYNAMIC_DISPATCH(score_segments)(piece, cells, format, normalizer, scales, scores);
-}
-
-double segments_signal(const WeightPiece& piece, CellRange cells, float normalizer) {
-  return HWY_DYNAMIC_DISPATCH(segments_signal)(piece, cells, normalizer);
 }
 }  // namespace afp::cpu
 #endif
