@@ -2,29 +2,19 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <tuple>
 #include <utility>
+
+#include "host/search/open_rows.hpp"
 
 namespace afp::search_detail {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr std::size_t kLeastStates = 256;  // a row may keep, even when the work is used up
-
-// An item seen from its row's base.
-struct Change {
-  std::int64_t bytes;
-  double value;
-  std::uint32_t item;
-};
-
-struct OpenRow {
-  std::uint32_t row;
-  std::vector<Change> changes;  // the base among them
-  double gain;                  // the most value that a byte more can save, 0 if none can
-  double loss;                  // the least value that a byte less costs, infinite if none can be saved
-  double distance;              // of these two from the price
-};
+// A pass keeps at most so many states a row; the next pass, which starts from the best choice so far, more.
+constexpr std::size_t kFirstWidth = 500;
+constexpr std::size_t kWiden = 6;
 
 struct State {
   std::int64_t bytes;  // less those of the base
@@ -39,23 +29,31 @@ struct Step {
   std::uint32_t item;
 };
 
-class CoreSearch {
+// One pass over the rows.
+class CorePass {
  public:
-  CoreSearch(const OpenCoreProblem& problem, const std::function<void()>& between_rows)
+  CorePass(const OpenCoreProblem& problem, double best, std::size_t width, std::uint64_t most_states,
+           const std::function<void()>& between_rows)
       : problem_(problem),
         room_(static_cast<std::int64_t>(problem.room)),
         floor_(-problem.price * static_cast<double>(problem.room)),
-        best_(problem.best),
+        best_(best),
+        width_(width),
+        most_states_(most_states),
         between_rows_(between_rows) {}
 
-  OpenCoreResult solve() {
+  OpenCoreResult run() {
     find_open_rows();
-    bound_what_is_left();
+    undecided_.emplace(open_);
     std::vector<State> states = {{0, 0.0, 0, problem_.base.empty() ? 0 : problem_.base[0]}};
     for (std::size_t i = 0; i < open_.size() && !states.empty(); ++i) {
       between_rows_();
+      if (made_ > most_states_) {
+        drop_all(states);
+        break;
+      }
       states = expand(i, states);
-      keep_promising(i, states);
+      keep_promising(states);
       take_best(i, states);
       auto& steps = steps_.emplace_back();
       steps.reserve(states.size());
@@ -74,17 +72,17 @@ class CoreSearch {
     for (std::size_t row = 0; row < problem_.items.rows(); ++row) {
       const auto items = problem_.items.row(row);
       const std::uint32_t base = problem_.base[row];
-      OpenRow open{static_cast<std::uint32_t>(row), {}, 0.0, kInfinity, 0.0};
+      OpenRow open{static_cast<std::uint32_t>(row), {}, kInfinity};
       for (std::uint32_t i = 0; i < items.size(); ++i) {
         const Change change{static_cast<std::int64_t>(items[i].bytes - items[base].bytes),
                             items[i].value - items[base].value, i};
         if (i != base && !may_help(change)) continue;
         open.changes.push_back(change);
-        const double rate = -change.value / static_cast<double>(change.bytes);
-        if (change.bytes > 0) open.gain = std::max(open.gain, rate);
-        if (change.bytes < 0) open.loss = std::min(open.loss, rate);
+        if (i == base) continue;
+        const double slope = -change.value / static_cast<double>(change.bytes);
+        open.distance =
+            std::min(open.distance, change.bytes > 0 ? problem_.price - slope : slope - problem_.price);
       }
-      open.distance = std::min(problem_.price - open.gain, open.loss - problem_.price);
       if (open.changes.size() > 1) open_.push_back(std::move(open));
     }
     std::sort(open_.begin(), open_.end(), [](const OpenRow& a, const OpenRow& b) {
@@ -92,24 +90,19 @@ class CoreSearch {
     });
   }
 
-  void bound_what_is_left() {
-    gain_left_.assign(open_.size() + 1, 0.0);
-    loss_left_.assign(open_.size() + 1, kInfinity);
-    for (std::size_t i = open_.size(); i-- > 0;) {
-      gain_left_[i] = std::max(gain_left_[i + 1], open_[i].gain);
-      loss_left_[i] = std::min(loss_left_[i + 1], open_[i].loss);
-    }
+  // Readies bound() for the states after row i.
+  void advance(std::size_t i, const std::vector<State>& states) {
+    const auto& changes = open_[i].changes;
+    undecided_->advance(i + 1, room_ - states.front().bytes - changes.front().bytes,
+                        states.back().bytes + changes.back().bytes - room_);
   }
 
-  // No choice that continues this state, whose first i rows are decided, has less value.
-  double bound(std::size_t i, std::int64_t bytes, double value) const {
-    const std::int64_t room = room_ - bytes;
-    return room >= 0 ? value - gain_left_[i] * static_cast<double>(room)
-                     : value + loss_left_[i] * static_cast<double>(-room);
-  }
+  // No choice that continues such a state has less value.
+  double bound(std::int64_t bytes, double value) const { return value + undecided_->bound(room_ - bytes); }
 
   // The states after row i: by ascending bytes, and so by descending value.
   std::vector<State> expand(std::size_t i, const std::vector<State>& states) {
+    advance(i, states);
     std::vector<State> merged, added;
     for (const Change& change : open_[i].changes) {
       if (change.item != problem_.base[open_[i].row] && !may_help(change)) continue;
@@ -118,7 +111,7 @@ class CoreSearch {
       for (std::size_t s = 0; s < states.size(); ++s) {
         const std::int64_t bytes = states[s].bytes + change.bytes;
         const double value = states[s].value + change.value;
-        if (bound(i + 1, bytes, value) < best_)
+        if (bound(bytes, value) < best_)
           added.push_back({bytes, value, static_cast<std::uint32_t>(s), change.item});
       }
       made_ += states.size();
@@ -139,18 +132,19 @@ class CoreSearch {
     }
   }
 
-  // Drops the states of the greatest bounds where there are more than the work left allows.
-  void keep_promising(std::size_t i, std::vector<State>& states) {
-    const std::uint64_t left = problem_.most_states > made_ ? problem_.most_states - made_ : 0;
-    const std::size_t rows_left = open_.size() - i;
-    const std::size_t most = std::max<std::size_t>(kLeastStates, left / rows_left / 2);
-    if (states.size() <= most) return;
+  void drop_all(const std::vector<State>& states) {
+    for (const State& state : states) dropped_ = std::min(dropped_, bound(state.bytes, state.value));
+  }
+
+  // Drops the states of the greatest bounds where there are more than the pass may keep.
+  void keep_promising(std::vector<State>& states) {
+    if (states.size() <= width_) return;
     std::vector<double> bounds;
     bounds.reserve(states.size());
-    for (const State& state : states) bounds.push_back(bound(i + 1, state.bytes, state.value));
+    for (const State& state : states) bounds.push_back(bound(state.bytes, state.value));
     std::vector<double> sorted = bounds;
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(most), sorted.end());
-    const double first_dropped = sorted[most];
+    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(width_), sorted.end());
+    const double first_dropped = sorted[width_];
     dropped_ = std::min(dropped_, first_dropped);
     std::size_t kept = 0;
     for (std::size_t s = 0; s < states.size(); ++s)
@@ -192,10 +186,12 @@ class CoreSearch {
   std::int64_t room_;
   double floor_;  // the relaxation's bound, less the base's value
   double best_;
+  std::size_t width_;
+  std::uint64_t most_states_;
   const std::function<void()>& between_rows_;
 
   std::vector<OpenRow> open_;
-  std::vector<double> gain_left_, loss_left_;  // of the rows from i on
+  std::optional<UndecidedRows> undecided_;
   std::vector<std::vector<Step>> steps_;
   std::vector<State> merge_buffer_;
   double dropped_ = kInfinity;  // the least bound of a dropped state
@@ -207,7 +203,22 @@ class CoreSearch {
 }  // namespace
 
 OpenCoreResult solve_open_core(const OpenCoreProblem& problem, const std::function<void()>& between_rows) {
-  return CoreSearch(problem, between_rows).solve();
+  OpenCoreResult result;
+  result.best = problem.best;
+  result.bound = -std::numeric_limits<double>::infinity();
+  for (std::size_t width = kFirstWidth; result.states <= problem.most_states; width *= kWiden) {
+    OpenCoreResult pass =
+        CorePass(problem, result.best, width, problem.most_states - result.states, between_rows).run();
+    result.states += pass.states;
+    result.best = pass.best;
+    result.bound = std::min(std::max(result.bound, pass.bound), result.best);
+    if (pass.improved) {
+      result.improved = true;
+      result.item = std::move(pass.item);
+    }
+    if (result.bound >= result.best) break;
+  }
+  return result;
 }
 
 }  // namespace afp::search_detail

@@ -30,9 +30,17 @@ std::string_view to_string(Method method) {
 
 SearchResult search(const SearchProblem& problem, const SearchOptions& options) {
   search_detail::check_problem(problem, false);
-  if (options.method != Method::exact)
-    throw UsageError("method " + std::string(to_string(options.method)) + " is not there yet; take exact");
-  return search_detail::solve_exact(problem, options);
+  switch (options.method) {
+    case Method::exact:
+      return search_detail::solve_exact(problem, options);
+    case Method::anneal:
+      return search_detail::anneal(problem, options);
+    case Method::genetic:
+      return search_detail::evolve(problem, options);
+    case Method::bayes:
+      break;
+  }
+  return search_detail::solve_bayes(problem, options);
 }
 
 }  // namespace afp

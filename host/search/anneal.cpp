@@ -1,0 +1,144 @@
+// Simulated annealing: many chains that do not know of each other, each a walk through whole assignments.
+//
+// With a budget a chain may leave it, at a price of every byte beyond, which grows from the Lagrange
+// multiplier, at which a byte costs what it is worth, to twice that, at which no chain stays there for long.
+// What is kept as best is within the budget; where a chain ends a level of temperature outside, its
+// assignment repaired.
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "host/search/chains.hpp"
+#include "host/search/lagrangian.hpp"
+#include "host/search/run_record.hpp"
+#include "host/search/solvers.hpp"
+#include "host/search/threads.hpp"
+#include "host/search/walk.hpp"
+
+namespace afp::search_detail {
+namespace {
+
+constexpr std::size_t kGroup = 4;  // chains that a thread steps together
+constexpr std::uint32_t kMostChains = 16;
+constexpr std::uint64_t kFewSteps = 1000;  // a chain should make at least, before there is a second one
+
+// From the median change of value down to its ten-thousandth, and the price of a byte up to twice its worth.
+constexpr std::size_t kLevels = 60;
+constexpr double kCooling = 0.8555;      // to the power of 59: 1.0e-4
+constexpr double kPriceGrowth = 1.0118;  // to the power of 59: 2.0
+
+// The original's.
+constexpr double kFirstTemperature = 100.0, kLastTemperature = 1.0, kOriginalCooling = 0.8;
+constexpr int kMostRejections = 5;
+
+struct Schedule {
+  std::vector<Level> levels;
+  std::uint32_t chains = 1;
+  int most_rejections = 0;
+};
+
+// The median of what moves change, where they change anything, from random columns.
+double median_change(const Walk& walk, std::uint64_t seed) {
+  constexpr std::uint64_t kSamples = 4096;
+  const Philox draw(seed, Purpose::sample);
+  std::vector<std::uint32_t> choices = walk.smallest();
+  std::vector<double> changes;
+  for (std::uint64_t sample = 0; sample < kSamples; ++sample) {
+    const std::array<std::uint32_t, 4> words = draw(0, sample);
+    const auto count = static_cast<std::uint32_t>(walk.free_rows().size());
+    const std::uint32_t row = walk.free_rows()[below(count, words[0])];  // that Walk::draw takes, too
+    const auto available = walk.neighbourhood(row).available();
+    choices[row] = available[below(static_cast<std::uint32_t>(available.size()), words[3])];
+    const Proposal move = walk.draw(choices.data(), words);
+    const double* values = walk.table().values + row * walk.table().columns;
+    const double change = values[move.column] - values[choices[row]];
+    if (change != 0.0) changes.push_back(change < 0.0 ? -change : change);
+  }
+  if (changes.empty()) return 0.0;
+  const auto middle = changes.begin() + static_cast<std::ptrdiff_t>(changes.size() / 2);
+  std::nth_element(changes.begin(), middle, changes.end());
+  return *middle;
+}
+
+Schedule scaled_schedule(const Walk& walk, double byte_price, const SearchOptions& options) {
+  const std::uint64_t cells = walk.rows() * walk.table().columns;
+  const std::uint64_t total = options.evaluations != 0
+                                  ? options.evaluations
+                                  : std::min<std::uint64_t>(20'000 * cells, 10'000'000 + 200 * cells);
+  Schedule schedule;
+  schedule.chains = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(total / kFewSteps, 1, kMostChains));
+  const std::uint64_t steps = std::max<std::uint64_t>(1, total / schedule.chains);
+  Level level{median_change(walk, options.seed), byte_price, 0};
+  for (std::size_t i = 0; i < kLevels; ++i) {
+    level.steps = steps * (i + 1) / kLevels - steps * i / kLevels;
+    if (level.steps > 0) schedule.levels.push_back(level);
+    level.temperature *= kCooling;
+    level.over_price *= kPriceGrowth;
+  }
+  return schedule;
+}
+
+// One move of every row a temperature, on average; the original has one row.
+Schedule original_schedule(const Walk& walk, double byte_price, const SearchOptions& options) {
+  Schedule schedule;
+  for (double temperature = kFirstTemperature; temperature >= kLastTemperature;
+       temperature *= kOriginalCooling)
+    schedule.levels.push_back({temperature, 2.0 * byte_price, walk.free_rows().size()});
+  const std::uint64_t steps = schedule.levels.size() * walk.free_rows().size();
+  schedule.chains = options.evaluations == 0 ? kMostChains
+                                             : static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+                                                   options.evaluations / steps, 1, kMostChains));
+  schedule.most_rejections = kMostRejections;
+  return schedule;
+}
+
+const std::vector<std::uint32_t>& best_of(const std::vector<std::unique_ptr<Chains>>& groups, double& value) {
+  const Chains* best = groups.front().get();
+  for (const auto& group : groups)
+    if (group->best_value(group->best_chain()) < best->best_value(best->best_chain())) best = group.get();
+  value = best->best_value(best->best_chain());
+  return best->best(best->best_chain());
+}
+
+}  // namespace
+
+SearchResult anneal(const SearchProblem& problem, const SearchOptions& options) {
+  RunRecord record(options);
+  record.throw_if_stopped();
+  const Walk walk(problem);
+  const DualBound dual = dual_bound(problem);
+  if (walk.free_rows().empty())
+    return record.finish(problem, {walk.smallest().begin(), walk.smallest().end()}, 0, dual.bound);
+
+  const Schedule schedule = options.original_schedule ? original_schedule(walk, dual.price, options)
+                                                      : scaled_schedule(walk, dual.price, options);
+  std::vector<std::unique_ptr<Chains>> groups;
+  for (std::uint32_t first = 0; first < schedule.chains; first += kGroup)
+    groups.push_back(std::make_unique<Chains>(walk, first,
+                                              std::min<std::size_t>(kGroup, schedule.chains - first),
+                                              options.seed, schedule.most_rejections));
+
+  tbb::task_arena arena(thread_count(options));
+  std::uint64_t first_step = 0, evaluations = 0;
+  double value = 0.0;
+  for (const Level& level : schedule.levels) {
+    arena.execute([&] {
+      tbb::parallel_for(std::size_t{0}, groups.size(),
+                        [&](std::size_t group) { groups[group]->run(level, first_step, options.stop); });
+    });
+    record.throw_if_stopped();
+    first_step += level.steps;
+    evaluations = 0;
+    for (const auto& group : groups) evaluations += group->evaluations();
+    best_of(groups, value);
+    record.found(evaluations, value);
+  }
+  const std::vector<std::uint32_t>& best = best_of(groups, value);
+  return record.finish(problem, {best.begin(), best.end()}, evaluations, dual.bound);
+}
+
+}  // namespace afp::search_detail
