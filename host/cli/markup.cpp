@@ -108,7 +108,7 @@ std::string significant(double value, int digits) {
 std::string percent(double fraction) {
   const double value = 100.0 * fraction;
   const double size = std::abs(value);
-  if (size > 0.0 && size < 0.005) return fmt::format("<{}0.01{}%", kSpace, kSpace);
+  if (size > 0.0 && size < 0.005) return significant(value, 2) + std::string(kSpace) + "%";
   return fixed(value, size == 0.0 ? 0 : size < 1.0 ? 2 : 1) + std::string(kSpace) + "%";
 }
 

@@ -28,13 +28,14 @@ class FrontChart {
     }
   };
 
-  static Box plot_of(const Paper& paper, bool has_exact);
+  static Box plot_of(const Paper& paper);
   static Scale y_scale(const ReportData& data, const Range& quality, const Box& plot);
   double y(double quality) const;
   std::string note(std::uint64_t bytes, double bpw, double quality) const;
   void draw_sizes();
   void draw_mixed();
   void draw_single();
+  void label_single();
   void draw_chosen();
 
   const ReportData& data_;
@@ -48,7 +49,7 @@ class FrontChart {
   LabelPlacer labels_;
 };
 
-Box FrontChart::plot_of(const Paper& paper, bool) {
+Box FrontChart::plot_of(const Paper& paper) {
   return paper.narrow ? Box{40, 34, paper.width - 8, 318} : Box{52, 36, paper.width - 24, 420};
 }
 
@@ -63,7 +64,7 @@ Scale FrontChart::y_scale(const ReportData& data, const Range& range, const Box&
 FrontChart::FrontChart(const ReportData& data, const Paper& paper)
     : data_(data),
       paper_(paper),
-      plot_(plot_of(paper, false)),
+      plot_(plot_of(paper)),
       scaled_(plot_),
       x_(Scale::Kind::linear, 0, 1, 0, 1),
       y_(Scale::Kind::linear, 0, 1, 0, 1),
@@ -74,7 +75,7 @@ FrontChart::FrontChart(const ReportData& data, const Paper& paper)
                "has {} bits a weight and {} of {}. The tables below hold the same numbers.",
                data.front.mixed.size(), data.front.uniform.size(), fixed(data.bpw(), 2), quality_name(data),
                quality_words(data, chosen_quality(data)))),
-      labels_(Box{plot_.left + 2, plot_.top, paper.width, plot_.bottom - 2}, kLegendSize) {
+      labels_(Box{plot_.left + 2, plot_.top - 12, paper.width, plot_.bottom - 2}) {
   const auto add = [&](double bpw, double quality) {
     bpw_.add(bpw);
     if (is_exact(data, quality) || !std::isfinite(quality))
@@ -122,7 +123,7 @@ void FrontChart::draw_mixed() {
   // points every few pixels show that budgets lie close together; more would be a thick line
   for (std::size_t i = 0; i < line.size(); ++i) {
     const ModelFrontPoint& point = data_.front.mixed[i];
-    svg_.circle(line[i].first, line[i].second, line.size() > 60 ? 1.6 : 2.4, "pt",
+    svg_.circle(line[i].first, line[i].second, line.size() > 60 ? 1.8 : 2.6, "pt",
                 note(point.bytes, point.bpw, quality_of(data_, point.cost, point.squared_error)));
     labels_.block({line[i].first - 2, line[i].second - 2, line[i].first + 2, line[i].second + 2});
   }
@@ -136,6 +137,20 @@ void FrontChart::draw_mixed() {
 
 void FrontChart::draw_single() {
   const auto& points = data_.front.uniform;
+  const std::vector<bool> is_best = undominated(data_);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const double quality = quality_of(data_, points[i].cost, points[i].squared_error);
+    const double px = x_(points[i].bpw), py = y(quality);
+    svg_.square(px, py, is_best[i] ? 4.0 : 3.0,
+                fmt::format("un {}{}", bits_class(points[i].encoding), is_best[i] ? "" : " dim"),
+                fmt::format("{} everywhere: {}", to_string(points[i].encoding),
+                            note(points[i].bytes, points[i].bpw, quality)));
+    labels_.block({px - 4, py - 4, px + 4, py + 4});
+  }
+}
+
+void FrontChart::label_single() {
+  const auto& points = data_.front.uniform;
   std::vector<std::string> names;
   for (const UniformPoint& point : points) names.push_back(to_string(point.encoding));
   const std::string ending = common_ending(names);
@@ -146,22 +161,15 @@ void FrontChart::draw_single() {
     for (std::size_t i = 0; i < points.size(); ++i)
       if (is_best[i] == best) order.push_back(i);
 
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const double quality = quality_of(data_, points[i].cost, points[i].squared_error);
-    const double px = x_(points[i].bpw), py = y(quality);
-    svg_.square(px, py, is_best[i] ? 4.0 : 3.0,
-                fmt::format("un {}{}", bits_class(points[i].encoding), is_best[i] ? "" : " dim"),
-                fmt::format("{} everywhere: {}", names[i], note(points[i].bytes, points[i].bpw, quality)));
-    labels_.block({px - 4, py - 4, px + 4, py + 4});
-  }
   std::size_t room = paper_.narrow ? 8 : 16;
   for (const std::size_t i : order) {
     if (room == 0) break;
     const std::string name = names[i].substr(0, names[i].size() - ending.size());
-    LabelPlacer::Label at;
     const double quality = quality_of(data_, points[i].cost, points[i].squared_error);
-    if (!labels_.place(x_(points[i].bpw), y(quality), 8, name, at)) continue;
-    svg_.text(at.x, at.y, is_best[i] ? "lab" : "lab faint", at.anchor, name);
+    const auto at =
+        labels_.place(x_(points[i].bpw), y(quality), 8, text_width(name, kLegendSize), kLegendSize);
+    if (!at) continue;
+    svg_.text(at->x(), at->box.bottom - 2, is_best[i] ? "lab" : "lab faint", at->anchor, name);
     --room;
   }
 }
@@ -174,20 +182,25 @@ void FrontChart::draw_chosen() {
   svg_.circle(px, py, 6, "pick", "chosen: " + note(data_.selected_bytes, data_.bpw(), quality));
   svg_.circle(px, py, 2, "pickdot");
 
-  // Better points lie above the front of SQNR and below that of a divergence: there the label has room.
-  const std::string words =
-      fmt::format("chosen: {} bpw, {}", fixed(data_.bpw(), 2), quality_words(data_, quality));
-  const double width = text_width(words, 13);
-  const bool above = data_.shows_sqnr();
-  const double base = std::clamp(above ? py - 16 : py + 24, plot_.top + 12, plot_.bottom - 6);
-  const double right = std::max(px - 4, plot_.left + 6 + width);
-  const bool at_left = right <= px + 1 || !above;
-  const double x = above ? right : std::min(px + 8, paper_.width - width);
-  svg_.text(x, base, "lab strong halo", above ? Anchor::end : Anchor::start, words);
-  (void)at_left;
-  const double left = above ? x - width : x;
-  labels_.block({left - 4, base - 13, left + width + 4, base + 5});
-  labels_.block({px - 9, py - 9, px + 9, py + 9});
+  labels_.block({px - 7, py - 7, px + 7, py + 7});
+
+  // What is better than the front cannot be had: there the label has room.
+  constexpr double kSize = 13.0;
+  std::vector<std::string> lines = {fmt::format("{} bpw", fixed(data_.bpw(), 2)),
+                                    quality_words(data_, quality)};
+  if (!paper_.narrow) lines = {fmt::format("chosen: {}, {}", lines[0], lines[1])};
+  double width = 0.0;
+  for (const std::string& line : lines) width = std::max(width, text_width(line, kSize));
+  const double height = 1.25 * kSize * static_cast<double>(lines.size());
+  const auto at =
+      labels_.place(px, py, 9, width, height,
+                    data_.shows_sqnr() ? LabelPlacer::Prefer::above_left : LabelPlacer::Prefer::below_left);
+  if (!at) return;  // the text above the drawing says it
+  double base = at->box.top + kSize;
+  for (const std::string& line : lines) {
+    svg_.text(at->x(), base, "lab strong", at->anchor, line);
+    base += 1.25 * kSize;
+  }
 }
 
 std::string FrontChart::text() {
@@ -202,8 +215,9 @@ std::string FrontChart::text() {
   svg_.text(plot_.right, plot_.bottom + 55, "title", Anchor::end,
             "bits per weight, and the size of the files");
   draw_mixed();
-  draw_chosen();
   draw_single();
+  draw_chosen();
+  label_single();
   return svg_.text();
 }
 

@@ -41,6 +41,7 @@ class Key {
   void add(std::string_view css, std::string_view text) {
     items_ += fmt::format("<li><i class=\"sw {}\"></i>{}</li>", css, escaped(text));
   }
+  void add_words(std::string_view text) { items_ += fmt::format("<li>{}</li>", escaped(text)); }
   std::string text() const {
     return items_.empty() ? "" : fmt::format("<ul class=\"key\">{}</ul>\n", items_);
   }
@@ -101,7 +102,7 @@ std::string tiles(const ReportData& data) {
               data.sample > 1 ? "estimated from a sample" : "of the selected tensors together");
   std::string gap = "nothing is certified";
   if (data.gap && std::isfinite(*data.gap))
-    gap = *data.gap <= 0.0 ? "proven: no choice costs less" : "no choice costs less than the bound";
+    gap = *data.gap <= 0.0 ? "proven: no choice costs less" : "at most so far from the best choice";
   out += tile("Certified gap", gap_words(data), gap);
   return out + "</dl>\n";
 }
@@ -162,6 +163,7 @@ std::string front_section(const ReportData& data) {
   if (data.weights == 0 || (data.front.mixed.empty() && data.front.uniform.empty())) return "";
   Key key;
   if (!data.front.mixed.empty()) key.add("rule", "mixed Encodings");
+  key.add("ring", "chosen");
   std::array<bool, kMaxBits + 1> used{};
   std::vector<std::string> names;
   for (const UniformPoint& point : data.front.uniform) {
@@ -169,10 +171,12 @@ std::string front_section(const ReportData& data) {
     names.push_back(to_string(point.encoding));
   }
   const std::string ending = common_ending(names);
+  if (!names.empty())
+    key.add_words(ending.empty() || names.size() < 2
+                      ? "one Encoding for all:"
+                      : fmt::format("one Encoding for all, {}:", ending.substr(1)));
   for (std::size_t bits = 0; bits < used.size(); ++bits)
-    if (used[bits]) key.add(fmt::format("b{}", bits), fmt::format("{} bits everywhere", bits));
-  if (!ending.empty() && names.size() > 1) key.add("", fmt::format("all with {}", ending.substr(1)));
-  key.add("ring", "chosen");
+    if (used[bits]) key.add(fmt::format("b{}", bits), fmt::format("{} bits", bits));
 
   std::string out = front_words(data) + figure(key.text(), front_chart(data));
   if (!data.front.uniform.empty() && !data.front.mixed.empty()) {
@@ -199,8 +203,18 @@ std::string tensor_section(const ReportData& data) {
   for (std::size_t bits = 1; bits < used.size(); ++bits)
     if (used[bits]) key.add(fmt::format("dot b{}", bits), fmt::format("{} bits", bits));
   if (used[0]) key.add("dot kept", "kept");
+  if (const double all = sqnr_db_of(data.signal, data.squared_error); std::isfinite(all))
+    key.add("dash", fmt::format("all together: {} dB", fixed(all, 2)));
   std::string out = figure(key.text(), tensor_chart(data));
-  if (quantized_count(data) > 0) out += tensor_table(data);
+  const std::size_t quantized = quantized_count(data);
+  if (quantized > 0 && quantized <= kMostWorstRows)
+    out += tensor_table(data, quantized);
+  else if (quantized > 0)
+    out += tensor_table(data, kMostWorstRows) +
+           details(quantized <= kMostTensorRows
+                       ? fmt::format("All {} quantized tensors", with_thousands(quantized))
+                       : fmt::format("The {} quantized tensors with the most error", kMostTensorRows),
+                   tensor_table(data, kMostTensorRows));
   if (const std::string kept = kept_table(data); !kept.empty()) out += details("What is kept, and why", kept);
   return section("tensors", "Each tensor", out);
 }

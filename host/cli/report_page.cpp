@@ -1,6 +1,6 @@
 // Bodies of report_page.hpp.
 //
-// Colours of 2 to 8 bits go from orange over magenta to blue, and away from the background in lightness, so
+// Colours of 2 to 8 bits go from amber over magenta to blue, and away from the background in lightness, so
 // that their order can be told without telling hues apart; each keeps a contrast of 3 to the background.
 #include "host/cli/report_page.hpp"
 
@@ -9,13 +9,13 @@ namespace afp::cli {
 const std::string_view kReportStyle = R"css(
 :root{color-scheme:light dark;
 --bg:#ffffff;--soft:#f7f8fa;--ink:#15191f;--ink2:#3c4450;--mut:#5a6371;--rule:#d5dae1;--grid:#e9ecf0;
---acc:#1d5fb4;--bar:#8fa3bd;--band:#c3cbd6;--c1:#1d5fb4;--c2:#b2520b;--kept:#79828f;
---b2:#d9730d;--b3:#d64c3e;--b4:#c42e6b;--b5:#9c2b8c;--b6:#6f2f9c;--b7:#47318f;--b8:#22245f;
+--acc:#1d5fb4;--bar:#7d92ae;--band:#c3cbd6;--c1:#1d5fb4;--c2:#b2520b;--kept:#79828f;
+--b2:#cf7a00;--b3:#d4482e;--b4:#b92c93;--b5:#7b46c9;--b6:#173f9e;--b7:#0c2d5c;--b8:#0b1326;
 --h0:#ffffff;--h1:#eff4fb;--h2:#dfe9f6;--h3:#cdddf1;--h4:#b9cfeb;--h5:#a3c0e4;--h6:#8cb0dc;--h7:#74a0d4;--hk:#15191f}
 @media screen and (prefers-color-scheme:dark){:root{
 --bg:#12151a;--soft:#191d24;--ink:#eceff3;--ink2:#c3cad4;--mut:#98a2b0;--rule:#333a45;--grid:#232932;
 --acc:#7fb2f5;--bar:#5c718e;--band:#465061;--c1:#7fb2f5;--c2:#f0a15a;--kept:#8f99a7;
---b2:#b8590a;--b3:#cf5443;--b4:#dc5f8b;--b5:#d47bc4;--b6:#bd9ae6;--b7:#b4bcf7;--b8:#d8ecff;
+--b2:#b86200;--b3:#dd5640;--b4:#dd62b4;--b5:#b184f0;--b6:#96beff;--b7:#b3e3fb;--b8:#effaff;
 --h0:#12151a;--h1:#17202c;--h2:#1b2a3d;--h3:#1f354f;--h4:#234062;--h5:#274c76;--h6:#2b588b;--h7:#2f64a0;--hk:#eceff3}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
@@ -53,7 +53,7 @@ svg .halo{paint-order:stroke;stroke:var(--bg);stroke-width:4px;stroke-linejoin:r
 .plot{fill:none}
 .grid{stroke:var(--grid)}
 .axis{stroke:var(--mut)}
-.front{fill:none;stroke:var(--acc);stroke-width:1.75;stroke-linejoin:round}
+.front{fill:none;stroke:var(--acc);stroke-width:1.25;stroke-linejoin:round}
 .pt{fill:var(--acc)}
 .pick{fill:var(--bg);stroke:var(--ink);stroke-width:2.25}
 .pickdot{fill:var(--ink)}
@@ -79,6 +79,7 @@ svg .c1{fill:var(--c1)}svg .c2{fill:var(--c2)}
 .sw.dot{border-radius:50%}
 .sw.ring{border-radius:50%;border:2px solid var(--ink);width:11px;height:11px}
 .sw.rule{height:2px;width:18px;background:var(--acc);vertical-align:4px}
+.sw.dash{height:0;width:18px;border-top:2px dotted var(--mut);vertical-align:4px}
 .sw.c1{background:var(--c1)}.sw.c2{background:var(--c2)}.sw.bars{background:var(--bar)}
 code,pre{font:.92em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 pre{margin:0;padding:12px 14px;background:var(--soft);border:1px solid var(--grid);border-radius:4px;white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px}
@@ -134,8 +135,13 @@ table{font-size:13.5px}
 thead th{white-space:normal}
 td code,th code{font-size:11.5px}
 .answers td .sub{display:block;margin:0}
-.answers code,.tensors code{white-space:normal;overflow-wrap:anywhere}
-.answers .opt-text{white-space:nowrap}
+.tensors code{white-space:normal;overflow-wrap:anywhere}
+.answers tr{display:grid;grid-template-columns:1fr 1fr;padding:7px 0;border-top:1px solid var(--grid)}
+.answers thead tr{border-top:0;border-bottom:1px solid var(--mut);padding:0}
+.answers thead th:first-child{display:none}
+.answers th,.answers td{padding:2px 0;border:0;text-align:left}
+.answers tbody th{grid-column:1/-1}
+.answers tbody th .sub{display:inline;margin-left:10px}
 .map{width:100%;font-size:11.5px}
 .map tbody th{padding:8px 6px 0 0}
 .cell{min-width:0;padding:7px 0;font-size:11px}
@@ -201,7 +207,7 @@ const std::string_view kReportScript = R"js(
   });
 
   // Headings that sort, and a field that filters by the first column.
-  each(document.querySelectorAll('table.tensors'), function (table) {
+  each(document.querySelectorAll('table.sorts'), function (table) {
     var body = table.tBodies[0], rows = Array.prototype.slice.call(body.rows);
     each(table.querySelectorAll('th[data-sort]'), function (heading) {
       var button = document.createElement('button');

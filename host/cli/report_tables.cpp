@@ -61,9 +61,10 @@ void add_answer(HtmlTable& table, const ReportData& data, const UniformPoint& si
   const std::string size = size_words(file_bytes_with(data, single.bytes));
   const std::string words = quality_words(data, quality);
   table.add(
-      {{fmt::format("{}<code>{}</code><span class=\"sub\">{} bpw<span class=\"phone\">, {}, {}</span></span>",
-                    swatch(fmt::format("b{}", single.encoding.bits())), to_string(single.encoding),
-                    fixed(single.bpw, 3), size, words)},
+      {{fmt::format(
+           "{}<code>{}</code><span class=\"sub\">{} bits, {} bpw<span class=\"phone\">, {}, {}</span></span>",
+           swatch(fmt::format("b{}", single.encoding.bits())), to_string(single.encoding),
+           single.encoding.bits(), fixed(single.bpw, 3), size, words)},
        {size},
        {words},
        mixed_cell(data, smallest_reaching(data, quality), single),
@@ -125,11 +126,11 @@ std::string front_table(const ReportData& data) {
   return table.text();
 }
 
-std::string tensor_table(const ReportData& data) {
+std::string tensor_table(const ReportData& data, std::size_t most) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < data.tensors.size(); ++i)
     if (data.tensors[i].encoding) order.push_back(i);
-  const std::size_t count = order.size(), shown = std::min(count, kMostTensorRows);
+  const std::size_t count = order.size(), shown = std::min(count, most);
   const double total = total_error(data);
   const auto error = [&](std::size_t i) { return data.tensors[i].squared_error.value_or(0.0); };
   std::stable_sort(order.begin(), order.end(),
@@ -144,7 +145,7 @@ std::string tensor_table(const ReportData& data) {
                    {"bpw", "n opt", true},
                    {"SQNR", "n", true},
                    {"Share of error", "n", true}},
-                  "tensors");
+                  most > kMostWorstRows ? "tensors sorts" : "tensors");
   double rest = 0.0;
   for (std::size_t at = 0; at < count; ++at) {
     const std::size_t i = order[at];
@@ -169,8 +170,9 @@ std::string tensor_table(const ReportData& data) {
   }
   std::string out = table.text();
   if (shown < count)
-    out += fmt::format("<p class=\"note\">{} more tensors have {} of the error together.</p>\n",
-                       with_thousands(count - shown), percent(ratio(rest, total)));
+    out +=
+        fmt::format("<p class=\"note\">The other {} quantized tensors have {} of the error together.</p>\n",
+                    with_thousands(count - shown), percent(ratio(rest, total)));
   return out;
 }
 

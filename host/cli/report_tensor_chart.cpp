@@ -99,7 +99,7 @@ std::string TensorChart::note(const Mark& mark) const {
 
 void TensorChart::draw_marks() {
   const double step = plot_.width() / static_cast<double>(data_.tensors.size());
-  const double radius = std::clamp(0.42 * step, 1.8, 4.5);
+  const double radius = std::clamp(0.42 * step, paper_.narrow ? 2.0 : 2.5, 4.5);
   if (data_.tensors.size() <= 90)
     for (const Mark& mark : marks_)
       if (std::isfinite(mark.sqnr))
@@ -170,10 +170,6 @@ std::string TensorChart::text() {
   const double all = sqnr_db_of(data_.signal, data_.squared_error);
   if (std::isfinite(all) && all >= y_.low() && all <= y_.high()) {
     svg_.line(plot_.left, y_(all), plot_.right, y_(all), "mean");
-    const std::string words = fmt::format("all together {} dB", fixed(all, 2));
-    svg_.text(plot_.right, plot_.top - 14, "lab", Anchor::end, words);
-    svg_.line(plot_.right - text_width(words, kLegendSize) - 28, plot_.top - 18,
-              plot_.right - text_width(words, kLegendSize) - 6, plot_.top - 18, "mean");
   }
   if (in_columns())
     draw_columns();

@@ -187,35 +187,38 @@ double text_width(std::string_view text, double font_size) {
   return 0.6 * font_size * static_cast<double>(display_width(text));
 }
 
-bool LabelPlacer::place(double x, double y, double gap, std::string_view text, Label& label) {
-  const double width = text_width(text, font_size_), rise = 0.75 * font_size_, fall = 0.25 * font_size_;
-  const double level = 0.35 * font_size_;  // from the middle of the letters down to the baseline
+std::optional<LabelPlacer::Label> LabelPlacer::place(double x, double y, double gap, double width,
+                                                     double height, Prefer prefer) {
   struct Try {
-    double dx, dy;
+    double x, top;
     Anchor anchor;
   };
-  const std::array<Try, 8> tries = {{{gap, level, Anchor::start},
-                                     {0.7 * gap, gap + rise, Anchor::start},
-                                     {-gap, level, Anchor::end},
-                                     {0.0, gap + rise, Anchor::middle},
-                                     {-0.7 * gap, -gap, Anchor::end},
-                                     {0.0, -gap, Anchor::middle},
-                                     {0.7 * gap, 1.8 * gap + rise, Anchor::start},
-                                     {-0.7 * gap, gap + rise, Anchor::end}}};
+  const double near = 0.7 * gap, above = y - gap - height, below = y + gap;
+  const Try above_left{x - near, above, Anchor::end}, below_left{x - near, below, Anchor::end};
+  const Try right{x + gap, y - height / 2, Anchor::start};
+  const std::array<Try, 9> tries = {{prefer == Prefer::above_left   ? above_left
+                                     : prefer == Prefer::below_left ? below_left
+                                                                    : right,
+                                     right,
+                                     {x + near, below - 3, Anchor::start},
+                                     {x - gap, y - height / 2, Anchor::end},
+                                     {x, below, Anchor::middle},
+                                     above_left,
+                                     {x, above, Anchor::middle},
+                                     {x + near, below + 0.8 * gap, Anchor::start},
+                                     below_left}};
   for (const Try& at : tries) {
-    const double base_x = x + at.dx, base_y = y + at.dy;
-    const double left = at.anchor == Anchor::start    ? base_x
-                        : at.anchor == Anchor::middle ? base_x - width / 2
-                                                      : base_x - width;
-    const Box box{left, base_y - rise, left + width, base_y + fall};
+    const double left = at.anchor == Anchor::start    ? at.x
+                        : at.anchor == Anchor::middle ? at.x - width / 2
+                                                      : at.x - width;
+    const Box box{left, at.top, left + width, at.top + height};
     if (!area_.holds(box)) continue;
     if (std::any_of(taken_.begin(), taken_.end(), [&](const Box& other) { return other.overlaps(box); }))
       continue;
     taken_.push_back(box);
-    label = {base_x, base_y, at.anchor};
-    return true;
+    return Label{box, at.anchor};
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace afp::cli

@@ -3,8 +3,10 @@
 // Colours and type come from CSS classes alone, so that one drawing serves light, dark and paper.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace afp::cli {
@@ -86,20 +88,27 @@ double text_width(std::string_view text, double font_size);
 // Places labels beside points so that they overlap neither one another nor what was blocked.
 class LabelPlacer {
  public:
-  LabelPlacer(Box area, double font_size) : area_(area), font_size_(font_size) {}
+  explicit LabelPlacer(Box area) : area_(area) {}
 
   void block(const Box& box) { taken_.push_back(box); }
 
   struct Label {
-    double x = 0.0, y = 0.0;  // of the baseline
+    Box box;
     Anchor anchor = Anchor::start;
+    double x() const {
+      return anchor == Anchor::start ? box.left
+             : anchor == Anchor::end ? box.right
+                                     : (box.left + box.right) / 2;
+    }
   };
-  // False where there is no room within `gap` of the point.
-  bool place(double x, double y, double gap, std::string_view text, Label& label);
+  enum class Prefer { right, above_left, below_left };
+  // Where a label of this size goes that belongs to the point, `gap` away from it; nothing where there is no
+  // room.
+  std::optional<Label> place(double x, double y, double gap, double width, double height,
+                             Prefer prefer = Prefer::right);
 
  private:
   Box area_;
-  double font_size_;
   std::vector<Box> taken_;
 };
 
