@@ -54,15 +54,17 @@ const ModelFrontPoint* smallest_reaching(const ReportData& data, double quality)
   return found == points.end() ? nullptr : &*found;
 }
 
-const UniformPoint* best_single_within_choice(const ReportData& data) {
-  const UniformPoint* best = nullptr;
-  for (const UniformPoint& point : data.front.uniform) {
-    if (point.bytes > data.selected_bytes) continue;
-    if (best == nullptr || !is_at_least(data, quality_of(data, best->cost, best->squared_error),
-                                        quality_of(data, point.cost, point.squared_error)))
-      best = &point;
+const UniformPoint* nearest_single(const ReportData& data) {
+  const auto far = [&](const UniformPoint& point) {
+    return std::max(point.bytes, data.selected_bytes) - std::min(point.bytes, data.selected_bytes);
+  };
+  const std::vector<bool> is_best = undominated(data);
+  const UniformPoint* nearest = nullptr;
+  for (std::size_t i = 0; i < is_best.size(); ++i) {
+    const UniformPoint& point = data.front.uniform[i];
+    if (is_best[i] && (nearest == nullptr || far(point) < far(*nearest))) nearest = &point;
   }
-  return best;
+  return nearest;
 }
 
 std::string target_option(double bpw) {

@@ -27,8 +27,9 @@ std::uint64_t file_bytes_with(const ReportData& data, std::uint64_t selected_byt
 // The smallest point of the mixed front that is at least as good; null where none is.
 const ModelFrontPoint* smallest_reaching(const ReportData& data, double quality);
 
-// The best of the single Encodings that take no more bytes than the choice; null where none does.
-const UniformPoint* best_single_within_choice(const ReportData& data);
+// Of the single Encodings that no other one beats the nearest in size to the choice; null where there is
+// none.
+const UniformPoint* nearest_single(const ReportData& data);
 
 // "--target-bpw 4.021": rounded up, so that the point itself is within the budget.
 std::string target_option(double bpw);

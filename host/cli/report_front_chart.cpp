@@ -110,8 +110,11 @@ std::string FrontChart::note(std::uint64_t bytes, double bpw, double quality) co
 void FrontChart::draw_sizes() {
   for (const double tick : x_.ticks(paper_.narrow ? 5 : 10)) {
     const double bytes = std::max(tick, 0.0) * static_cast<double>(data_.weights) / 8.0;
-    svg_.text(x_(tick), plot_.bottom + 35, "tick faint", Anchor::middle,
-              size_words(file_bytes_with(data_, static_cast<std::uint64_t>(std::llround(bytes)))));
+    const std::string words =
+        size_words(file_bytes_with(data_, static_cast<std::uint64_t>(std::llround(bytes))));
+    const bool is_cut = x_(tick) + text_width(words, kLegendSize) / 2 > paper_.width;
+    svg_.text(is_cut ? paper_.width : x_(tick), plot_.bottom + 35, "tick faint",
+              is_cut ? Anchor::end : Anchor::middle, words);
   }
 }
 
@@ -178,6 +181,7 @@ void FrontChart::draw_chosen() {
   const double quality = chosen_quality(data_);
   const double px = x_(data_.bpw()), py = y(quality);
   svg_.line(px, py + 7, px, plot_.bottom, "drop");
+  labels_.block({px - 1, py, px + 1, plot_.bottom});
   svg_.line(plot_.left, py, px - 7, py, "drop");
   svg_.circle(px, py, 6, "pick", "chosen: " + note(data_.selected_bytes, data_.bpw(), quality));
   svg_.circle(px, py, 2, "pickdot");

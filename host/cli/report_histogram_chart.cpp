@@ -50,7 +50,8 @@ void draw(Svg& svg, const ReportHistogram& histogram, const Paper& paper) {
     const std::string css = nth++ == 0 ? "c1" : "c2";
     for (const ReportHistogram::CodePoint& point : codes.points) {
       const double px = x(point.value), end = down(static_cast<double>(point.count));
-      svg.line(px, top, px, std::max(end, top + 3), "code " + css);
+      svg.line(px, top, px, std::max(end, top + 3),
+               (codes.points.size() > 70 ? "code fine " : "code ") + css);
       svg.circle(px, std::max(end, top + 3), codes.points.size() > 70 ? 1.2 : 2.4, "codept " + css,
                  fmt::format("{} {}: {}", to_string(codes.format), significant(point.value, 4),
                              plural(point.count, "weight")));

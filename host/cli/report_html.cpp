@@ -141,7 +141,7 @@ std::string headline(const ReportData& data) {
   if (data.weighted)
     out += paragraph(
         "Weighted: costs count the error of each input channel by its importance. SQNR is without these "
-        "weights, and may fall where cost falls too.",
+        "weights: it need not be best where the cost is.",
         "flagged");
   return out + "</header>\n";
 }
@@ -152,11 +152,12 @@ std::string front_words(const ReportData& data) {
       "The line is what mixed Encodings buy at every size; squares are one Encoding for all "
       "tensors. The choice has {} bits a weight and {} of {}",
       fixed(data.bpw(), 2), quality_words(data, chosen_quality(data)), quality_name(data));
-  const UniformPoint* single = best_single_within_choice(data);
+  const UniformPoint* single = nearest_single(data);
   if (single == nullptr) return paragraph(out + ".");
   const double quality = quality_of(data, single->cost, single->squared_error);
-  return paragraph(fmt::format("{}; the best single Encoding of at most that size, <code>{}</code>, has {}.",
-                               out, to_string(single->encoding), quality_words(data, quality)));
+  return paragraph(fmt::format("{}; the nearest single Encoding, <code>{}</code>, has {} bits and {}.", out,
+                               to_string(single->encoding), fixed(single->bpw, 2),
+                               quality_words(data, quality)));
 }
 
 std::string front_section(const ReportData& data) {
@@ -253,11 +254,11 @@ std::string trace_section(const ReportData& data) {
 std::string uniform_section(const ReportData& data) {
   if (data.uniform.empty()) return "";
   std::string out = "The question is one Format for the whole model. ";
-  out += data.penalty_exponent > 0.0
-             ? fmt::format(
-                   "Compared is the cost times the hardware penalty to the power of {}; darker is better.",
-                   significant(data.penalty_exponent, 3))
-             : "Compared is the cost; the stronger the colour, the better.";
+  out += data.penalty_exponent > 0.0 ? fmt::format(
+                                           "Compared is the cost times the hardware penalty to the power of "
+                                           "{}; the stronger the colour, the better.",
+                                           coordinate(data.penalty_exponent, 4))
+                                     : "Compared is the cost; the stronger the colour, the better.";
   return section("uniform", "One Format for all", paragraph(out) + uniform_map(data));
 }
 
@@ -266,10 +267,10 @@ std::string foot(const ReportData& data) {
   if (!data.command.empty()) out += fmt::format("<pre>{}</pre>\n", escaped(data.command));
   out += paragraph(
       "<b>bpw</b>: bits per weight over the selected tensors, scales included; sizes are of all weight "
-      "files, 1 kB = 1000 B.");
+      "files.");
   out += paragraph(
-      "<b>SQNR</b>: 10 log10(sum of squared weights / sum of squared errors), in dB; 6 dB are half the "
-      "error.");
+      "<b>SQNR</b>: 10 log10(sum of squared weights / sum of squared errors), in dB: 6 dB more halve "
+      "the error.");
   out += paragraph(
       "<b>bound</b>: no choice within the budget costs less; <b>gap</b>: (cost − bound) / bound, how far "
       "from the best the choice can be at most.");

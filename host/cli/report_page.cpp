@@ -69,11 +69,14 @@ svg .halo{paint-order:stroke;stroke:var(--bg);stroke-width:4px;stroke-linejoin:r
 .b8{fill:var(--b8);background:var(--b8)}
 .pale{opacity:.6}
 .kept{fill:var(--bg);stroke:var(--kept);stroke-width:1.25}
+.rb{shape-rendering:crispEdges}
 .rb.none{fill:var(--grid)}
+.exact{fill:var(--ink)}
 .code{stroke-width:1.5}
+.code.fine{stroke-width:.75}
 .code.c1{stroke:var(--c1)}.code.c2{stroke:var(--c2)}
 svg .c1{fill:var(--c1)}svg .c2{fill:var(--c2)}
-.key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0;padding:0;list-style:none;font-size:13.5px;color:var(--ink2)}
+.key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:0 0 8px;padding:0;list-style:none;font-size:13.5px;color:var(--ink2)}
 .sw{display:inline-block;width:10px;height:10px;margin-right:7px;vertical-align:-.5px}
 .sw.kept{background:none;border:1.25px solid var(--kept)}
 .sw.dot{border-radius:50%}
@@ -114,7 +117,7 @@ summary{cursor:pointer;color:var(--acc);font-size:14.5px}
 .cell.best{outline:2.5px solid var(--ink);outline-offset:-1px;z-index:1}
 .flag{display:block;font-size:11px;font-weight:650}
 footer{margin-top:64px;padding-bottom:64px;color:var(--mut);font-size:13.5px}
-footer p{max-width:84ch;margin:0 0 4px}
+footer p{max-width:none;margin:0 0 4px}
 footer pre{margin:0 0 16px;color:var(--ink2)}
 .tip{position:fixed;z-index:9;pointer-events:none;max-width:320px;padding:5px 9px;border-radius:4px;background:var(--ink);color:var(--bg);font-size:13px;line-height:1.4;overflow-wrap:anywhere}
 .hot{stroke:var(--ink);stroke-width:2}

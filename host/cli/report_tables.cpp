@@ -30,6 +30,16 @@ std::string swatch(std::string_view css) {
   return fmt::format("<i class=\"sw {}\"></i>", css);
 }
 
+// A name that may break after its dots and underscores.
+std::string breakable(std::string_view name) {
+  std::string out;
+  for (const char c : escaped(name)) {
+    out += c;
+    if (c == '.' || c == '_') out += "<wbr/>";
+  }
+  return out;
+}
+
 // Full precision for sorting: the text on the page is rounded.
 std::string sort_value(double value) {
   return std::isnan(value)   ? ""
@@ -158,7 +168,7 @@ std::string tensor_table(const ReportData& data, std::size_t most) {
     const double bpw = ratio(8.0 * static_cast<double>(tensor.bytes), static_cast<double>(weights));
     const std::string encoding = to_string(*tensor.encoding);
     const std::size_t slash = std::min(encoding.find('/'), encoding.size());
-    table.add({{escaped(tensor.name), std::to_string(i)},  // sorts in model order
+    table.add({{breakable(tensor.name), std::to_string(i)},  // sorts in model order
                {escaped(to_string(tensor.shape)), std::to_string(weights)},
                {fmt::format("{}<code>{}<wbr/>{}</code>", swatch(fmt::format("b{}", tensor.encoding->bits())),
                             encoding.substr(0, slash), encoding.substr(slash))},
@@ -253,7 +263,8 @@ std::string trace_table(const ReportData& data) {
 std::string uniform_map(const ReportData& data) {
   constexpr int kShades = 8;
   int most_exponent = 0;
-  double low = HUGE_VAL, high = -HUGE_VAL, least_cost = HUGE_VAL;
+  double low = HUGE_VAL, high = -HUGE_VAL, logarithms = 0.0;
+  int positive = 0;
   std::map<int, std::map<int, std::size_t>> by_bits;
   for (std::size_t i = 0; i < data.uniform.size(); ++i) {
     const ReportUniformChoice& choice = data.uniform[i];
@@ -263,7 +274,10 @@ std::string uniform_map(const ReportData& data) {
       low = std::min(low, std::log(choice.score));
       high = std::max(high, std::log(choice.score));
     }
-    if (choice.cost > 0.0) least_cost = std::min(least_cost, choice.cost);
+    if (choice.cost > 0.0 && std::isfinite(choice.cost)) {
+      logarithms += std::log10(choice.cost);
+      ++positive;
+    }
   }
   // costs without their common power of a thousand: short enough for a phone
   const int power =
@@ -297,9 +311,9 @@ std::string uniform_map(const ReportData& data) {
       cells.push_back({fmt::format(
           "<span class=\"cell h{}{}\" title=\"E{}M{}: cost {}{}\">{}{}{}</span>", shade,
           is_chosen ? " best" : "", exponent, bits - 1 - exponent, significant(choice.cost, 5),
-          choice.penalty ? ", penalty " + significant(*choice.penalty, 4) : "",
+          choice.penalty ? ", penalty " + coordinate(*choice.penalty, 2) : "",
           significant(choice.cost / unit, 3),
-          choice.penalty ? fmt::format("<span class=\"sub\">{}</span>", significant(*choice.penalty, 4)) : "",
+          choice.penalty ? fmt::format("<span class=\"sub\">{}</span>", coordinate(*choice.penalty, 2)) : "",
           is_chosen ? "<b class=\"flag\">chosen</b>" : "")});
     }
     table.add(cells);

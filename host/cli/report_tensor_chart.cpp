@@ -15,8 +15,8 @@
 namespace afp::cli {
 namespace {
 
-constexpr double kExactLane = 26.0;
-constexpr double kRibbon = 14.0;  // height of the band that shows the bits of a column's tensors
+constexpr double kExactLane = 26.0;  // for tensors without error: that is no number of dB
+constexpr double kRibbon = 22.0;     // height of the band that shows the bits of a column's tensors
 
 struct Mark {
   std::size_t index = 0;
@@ -30,17 +30,20 @@ class TensorChart {
 
  private:
   bool in_columns() const { return per_column_ > 1; }
-  double y(double sqnr) const { return std::isinf(sqnr) && sqnr > 0 ? plot_.top + 9 : y_(sqnr); }
-  double x(double index) const { return x_(index); }
+  double x(std::size_t index) const { return x_(static_cast<double>(index)); }
+  double left_of(std::size_t index) const { return x_(static_cast<double>(index) - 0.5); }
+  double y(double sqnr) const { return std::isinf(sqnr) ? plot_.top + 9 : y_(sqnr); }
   std::string note(const Mark& mark) const;
   void draw_marks();
   void draw_columns();
-  void draw_ribbon(std::size_t first, std::size_t last, double left, double right);
+  void draw_ribbon(std::size_t first, std::size_t last);
+  void draw_x_axis();
 
   const ReportData& data_;
   const Paper& paper_;
   std::vector<Mark> marks_;  // tensors whose error is known
   std::size_t per_column_ = 1;
+  bool has_kept_ = false, has_exact_ = false;
   Box plot_;
   Scale x_, y_;
   Svg svg_;
@@ -73,21 +76,27 @@ TensorChart::TensorChart(const ReportData& data, const Paper& paper)
       if (!tensor.squared_error) continue;
       sqnr = sqnr_db_of(tensor.signal, *tensor.squared_error);
     }
-    if (std::isnan(sqnr)) continue;
+    if (std::isnan(sqnr) || sqnr == -HUGE_VAL) continue;
     marks_.push_back({i, sqnr});
-    if (std::isfinite(sqnr)) {
+    if (!tensor.encoding) {
+      has_kept_ = true;
+    } else if (std::isinf(sqnr)) {
+      has_exact_ = true;
+    } else {
       low = std::min(low, sqnr);
       high = std::max(high, sqnr);
     }
   }
   if (low > high) low = high = 20.0;
   const double pad = std::max(0.06 * (high - low), 0.5);
-  y_ = Scale(Scale::Kind::linear, low - pad, high + pad, plot_.bottom, plot_.top + kExactLane);
   const std::size_t room = paper.narrow ? 110 : 320;
   if (data.tensors.size() > room) {
     const std::size_t columns = paper.narrow ? 60 : 150;
     per_column_ = (data.tensors.size() + columns - 1) / columns;
+    has_kept_ = false;  // the ribbon shows them
   }
+  const double lane = has_kept_ || has_exact_ ? kExactLane : 0.0;
+  y_ = Scale(Scale::Kind::linear, low - pad, high + pad, plot_.bottom, plot_.top + lane);
 }
 
 std::string TensorChart::note(const Mark& mark) const {
@@ -103,14 +112,13 @@ void TensorChart::draw_marks() {
   if (data_.tensors.size() <= 90)
     for (const Mark& mark : marks_)
       if (std::isfinite(mark.sqnr))
-        svg_.line(x(static_cast<double>(mark.index)), plot_.bottom, x(static_cast<double>(mark.index)),
-                  y(mark.sqnr) + radius, "stem");
+        svg_.line(x(mark.index), plot_.bottom, x(mark.index), y(mark.sqnr) + radius, "stem");
   for (const Mark& mark : marks_)
-    svg_.circle(x(static_cast<double>(mark.index)), y(mark.sqnr), radius,
+    svg_.circle(x(mark.index), y(mark.sqnr), radius,
                 fmt::format("tm {}", bits_class(data_.tensors[mark.index].encoding)), note(mark));
 }
 
-void TensorChart::draw_ribbon(std::size_t first, std::size_t last, double left, double right) {
+void TensorChart::draw_ribbon(std::size_t first, std::size_t last) {
   std::array<std::size_t, kMaxBits + 1> count{};  // 0: kept
   for (std::size_t i = first; i < last; ++i)
     ++count[data_.tensors[i].encoding ? static_cast<std::size_t>(data_.tensors[i].encoding->bits()) : 0];
@@ -119,7 +127,8 @@ void TensorChart::draw_ribbon(std::size_t first, std::size_t last, double left, 
   for (std::size_t bits = 0; bits < count.size(); ++bits) {
     if (count[bits] == 0) continue;
     const double top = bottom - height * static_cast<double>(count[bits]);
-    svg_.rect({left, top, right, bottom}, bits == 0 ? "rb none" : fmt::format("rb b{}", bits));
+    svg_.rect({left_of(first), top, left_of(last), bottom},
+              bits == 0 ? "rb none" : fmt::format("rb b{}", bits));
     bottom = top;
   }
 }
@@ -128,16 +137,15 @@ void TensorChart::draw_columns() {
   std::size_t next = 0;
   for (std::size_t first = 0; first < data_.tensors.size(); first += per_column_) {
     const std::size_t last = std::min(first + per_column_, data_.tensors.size());
-    const double left = x(static_cast<double>(first) - 0.5), right = x(static_cast<double>(last) - 0.5);
-    const double middle = (left + right) / 2;
+    const double middle = (left_of(first) + left_of(last)) / 2;
     double low = HUGE_VAL, high = -HUGE_VAL;
     std::array<double, kMaxBits + 1> sum{};
     std::array<std::size_t, kMaxBits + 1> count{};
-    std::size_t lossless = 0;
+    std::size_t exact = 0;
     for (; next < marks_.size() && marks_[next].index < last; ++next) {
       const Mark& mark = marks_[next];
       if (!std::isfinite(mark.sqnr)) {
-        ++lossless;
+        if (data_.tensors[mark.index].encoding) ++exact;
         continue;
       }
       low = std::min(low, mark.sqnr);
@@ -156,42 +164,50 @@ void TensorChart::draw_columns() {
                   fmt::format("{}: {} of {} bits, {} dB on average; all from {} to {} dB", where, count[bits],
                               bits, fixed(mean, 2), fixed(low, 2), fixed(high, 2)));
     }
-    if (lossless > 0)
-      svg_.circle(middle, plot_.top + 9, paper_.narrow ? 1.8 : 2.2, "tm kept",
-                  fmt::format("{}: {} kept or exact", where, lossless));
-    draw_ribbon(first, last, left, right - 0.4);
+    if (exact > 0)
+      svg_.circle(middle, y(HUGE_VAL), 2.2, "tm exact", fmt::format("{}: {} without error", where, exact));
+    draw_ribbon(first, last);
   }
+}
+
+void TensorChart::draw_x_axis() {
+  const double bottom = plot_.bottom + (in_columns() ? 8 + kRibbon : 0.0);
+  if (in_columns()) svg_.text(plot_.left - 8, plot_.bottom + 10 + kRibbon / 2, "tick", Anchor::end, "bits");
+  svg_.line(plot_.left, bottom, plot_.right, bottom, "axis");
+  const std::size_t count = data_.tensors.size();
+  const double step = plot_.width() / static_cast<double>(count);
+  const auto letters = static_cast<std::size_t>((step - 12.0) / text_width("m", kLegendSize));
+  if (step > 100.0) {  // room for names
+    for (std::size_t i = 0; i < count; ++i)
+      svg_.text(x(i), bottom + 19, "tick", Anchor::middle,
+                shorten(printable(data_.tensors[i].name), letters));
+  } else {
+    for (const double tick : linear_ticks(0.0, static_cast<double>(count - 1), paper_.narrow ? 6 : 12)) {
+      if (tick != std::floor(tick)) continue;
+      svg_.line(x_(tick), bottom, x_(tick), bottom + 5, "axis");
+      svg_.text(x_(tick), bottom + 19, "tick", Anchor::middle,
+                with_thousands(static_cast<std::uint64_t>(tick)));
+    }
+  }
+  svg_.text(plot_.right, bottom + 37, "title", Anchor::end,
+            in_columns() ? fmt::format("tensor, in model order; {} a column", per_column_)
+                         : "tensor, in model order");
 }
 
 std::string TensorChart::text() {
   svg_.rect(plot_, "plot");
   draw_y_axis(svg_, y_, plot_, paper_.narrow ? 5 : 7, "SQNR, dB");
-  svg_.text(plot_.left - 8, plot_.top + 13, "tick", Anchor::end, "kept");
+  if (has_kept_ || has_exact_)
+    svg_.text(plot_.left - 8, plot_.top + 13, "tick", Anchor::end, has_exact_ ? "exact" : "kept");
   const double all = sqnr_db_of(data_.signal, data_.squared_error);
-  if (std::isfinite(all) && all >= y_.low() && all <= y_.high()) {
+  if (std::isfinite(all) && all >= y_.low() && all <= y_.high())
     svg_.line(plot_.left, y_(all), plot_.right, y_(all), "mean");
-  }
   if (in_columns())
     draw_columns();
   else
     draw_marks();
 
-  // the axis goes below the ribbon
-  Box below = plot_;
-  below.bottom += in_columns() ? 8 + kRibbon : 0;
-  const double last = static_cast<double>(data_.tensors.size()) - 1.0;
-  svg_.line(plot_.left, below.bottom, plot_.right, below.bottom, "axis");
-  const std::vector<double> ticks =
-      last < 1.0 ? std::vector<double>{0.0} : linear_ticks(0.0, last, paper_.narrow ? 6 : 12);
-  for (const double tick : ticks) {
-    if (tick != std::floor(tick)) continue;
-    svg_.line(x_(tick), below.bottom, x_(tick), below.bottom + 5, "axis");
-    svg_.text(x_(tick), below.bottom + 19, "tick", Anchor::middle,
-              with_thousands(static_cast<std::uint64_t>(tick)));
-  }
-  svg_.text(plot_.right, below.bottom + 37, "title", Anchor::end,
-            in_columns() ? fmt::format("tensor, in model order; {} a column", per_column_)
-                         : "tensor, in model order");
+  draw_x_axis();
   return svg_.text();
 }
 

@@ -27,8 +27,10 @@ void draw(Svg& svg, const ReportData& data, const Paper& paper) {
   if (low > high) low = high = 1.0;
   const bool is_log = low > 0.0 && high > 20.0 * low;
   const double pad = 0.06 * (high - low);
-  const Scale y = is_log ? Scale(Scale::Kind::log, low / 1.1, high * 1.1, plot.bottom, plot.top)
-                         : Scale(Scale::Kind::linear, low - pad, high + pad, plot.bottom, plot.top);
+  const double below = has_bound ? 2.0 * pad : pad;  // for the words under the bound
+  const Scale y = is_log ? Scale(Scale::Kind::log, has_bound ? low / std::pow(high / low, 0.12) : low / 1.1,
+                                 high * 1.1, plot.bottom, plot.top)
+                         : Scale(Scale::Kind::linear, low - below, high + pad, plot.bottom, plot.top);
   const auto at = [](const SearchResult::TracePoint& point) {
     return std::max(static_cast<double>(point.evaluations), 1.0);
   };
@@ -40,7 +42,7 @@ void draw(Svg& svg, const ReportData& data, const Paper& paper) {
   draw_x_axis(svg, x, plot, paper.narrow ? 5 : 10, "evaluations");
   if (has_bound) {
     svg.line(plot.left, y(data.bound), plot.right, y(data.bound), "bound");
-    svg.text(plot.right, y(data.bound) - 6, "lab halo", Anchor::end,
+    svg.text(plot.right, y(data.bound) + 15, "lab", Anchor::end,
              fmt::format("bound {}", significant(data.bound, 4)));
   }
   std::vector<std::pair<double, double>> line;

@@ -30,7 +30,8 @@ std::vector<double> linear_ticks(double low, double high, int most);
 // Likewise for a logarithmic axis, 0 < low: powers of ten, with 2 and 5 times them where there is room, else
 // every so many powers.
 std::vector<double> log_ticks(double low, double high, int most);
-// All ticks with the decimals that tell them apart, "0.5" "1.0"; a thousand separator from 10,000 on.
+// All ticks with the decimals that tell them apart, "0.5" "1.0"; thousands are separated where
+// one has 10,000 or more.
 std::vector<std::string> tick_texts(const std::vector<double>& ticks);
 
 // Maps data to a coordinate. Values outside the domain are brought to its nearest end.
