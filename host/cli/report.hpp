@@ -22,7 +22,7 @@ struct ReportTensor {
   Shape shape;
   std::optional<Encoding> encoding;  // absent: kept
   std::string kept;                  // why
-  std::uint64_t source_bytes = 0, bytes = 0;
+  std::uint64_t bytes = 0;
   double signal = 0.0;                  // sum of the squared weights
   std::optional<double> squared_error;  // absent: not measured
 };

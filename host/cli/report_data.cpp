@@ -1,5 +1,8 @@
 // What a search over a model leaves, as the data of its report.
+#include <algorithm>
 #include <cmath>
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "host/cli/report.hpp"
@@ -7,21 +10,30 @@
 namespace afp::cli {
 namespace {
 
-ReportTensor report_tensor(const PlanEntry& entry, const TensorInfo& info, const CostTable& table) {
+using ByName = std::map<std::string_view, const TensorCosts*>;
+
+// Nothing where the table has no such candidate of the tensor.
+std::optional<double> squared_error_of(const TensorCosts& costs, const CostTable& table,
+                                       const Encoding& encoding) {
+  const auto column =
+      std::find(table.candidates.begin(), table.candidates.end(), encoding) - table.candidates.begin();
+  const auto at = static_cast<std::size_t>(column);
+  if (at >= costs.candidates.size() || !costs.candidates[at]) return std::nullopt;
+  return costs.candidates[at]->squared_error;
+}
+
+ReportTensor report_tensor(const PlanEntry& entry, const TensorInfo& info, const CostTable& table,
+                           const ByName& measured) {
   ReportTensor tensor;
   tensor.name = entry.name;
   tensor.shape = info.shape;
   tensor.encoding = entry.encoding;
   tensor.kept = entry.kept;
-  tensor.source_bytes = info.bytes();
   tensor.bytes = entry.bytes;
-  const TensorCosts* costs = table.find(entry.name);
-  if (costs == nullptr) return tensor;
-  tensor.signal = costs->signal;
-  if (!entry.encoding) return tensor;
-  const std::optional<std::size_t> column = table.column(*entry.encoding);
-  if (column && *column < costs->candidates.size() && costs->candidates[*column])
-    tensor.squared_error = costs->candidates[*column]->squared_error;
+  const auto costs = measured.find(entry.name);
+  if (costs == measured.end()) return tensor;
+  tensor.signal = costs->second->signal;
+  if (entry.encoding) tensor.squared_error = squared_error_of(*costs->second, table, *entry.encoding);
   return tensor;
 }
 
@@ -44,8 +56,10 @@ ReportData report_data(const ModelSearchResult& result, const ModelFront& front,
   data.evaluations = result.search.evaluations;
   data.trace = result.search.trace;
   data.front = front;
+  ByName measured;
+  for (const TensorCosts& costs : table.tensors) measured.emplace(costs.tensor.name, &costs);
   for (std::size_t i = 0; i < result.plan.tensors.size() && i < tensors.size(); ++i)
-    data.tensors.push_back(report_tensor(result.plan.tensors[i], tensors[i], table));
+    data.tensors.push_back(report_tensor(result.plan.tensors[i], tensors[i], table, measured));
   return data;
 }
 

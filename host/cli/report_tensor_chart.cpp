@@ -30,6 +30,7 @@ class TensorChart {
 
  private:
   bool in_columns() const { return per_column_ > 1; }
+  double x_axis_y() const { return plot_.bottom + (in_columns() ? 8 + kRibbon : 0.0); }
   double x(std::size_t index) const { return x_(static_cast<double>(index)); }
   double left_of(std::size_t index) const { return x_(static_cast<double>(index) - 0.5); }
   double y(double sqnr) const { return std::isinf(sqnr) ? plot_.top + 9 : y_(sqnr); }
@@ -41,8 +42,8 @@ class TensorChart {
 
   const ReportData& data_;
   const Paper& paper_;
+  std::size_t per_column_;
   std::vector<Mark> marks_;  // tensors whose error is known
-  std::size_t per_column_ = 1;
   bool has_kept_ = false, has_exact_ = false;
   Box plot_;
   Scale x_, y_;
@@ -60,13 +61,21 @@ Box plot_of(const Paper& paper) {
   return paper.narrow ? Box{40, 34, paper.width - 8, 250} : Box{52, 36, paper.width - 8, 300};
 }
 
+// One while every tensor has room for a mark of its own.
+std::size_t tensors_per_column(std::size_t count, const Paper& paper) {
+  if (count <= (paper.narrow ? 110 : 320)) return 1;
+  const std::size_t columns = paper.narrow ? 60 : 150;
+  return (count + columns - 1) / columns;
+}
+
 TensorChart::TensorChart(const ReportData& data, const Paper& paper)
     : data_(data),
       paper_(paper),
+      per_column_(tensors_per_column(data.tensors.size(), paper)),
       plot_(plot_of(paper)),
       x_(Scale::Kind::linear, -0.5, static_cast<double>(data.tensors.size()) - 0.5, plot_.left, plot_.right),
       y_(Scale::Kind::linear, 0, 1, 0, 1),
-      svg_(fmt::format("tensors-{}", paper.kind), paper.kind, paper.width, plot_.bottom + 66,
+      svg_(fmt::format("tensors-{}", paper.kind), paper.kind, paper.width, x_axis_y() + 42,
            "Error and Encoding of each tensor in model order", described(data)) {
   double low = HUGE_VAL, high = -HUGE_VAL;
   for (std::size_t i = 0; i < data.tensors.size(); ++i) {
@@ -89,12 +98,7 @@ TensorChart::TensorChart(const ReportData& data, const Paper& paper)
   }
   if (low > high) low = high = 20.0;
   const double pad = std::max(0.06 * (high - low), 0.5);
-  const std::size_t room = paper.narrow ? 110 : 320;
-  if (data.tensors.size() > room) {
-    const std::size_t columns = paper.narrow ? 60 : 150;
-    per_column_ = (data.tensors.size() + columns - 1) / columns;
-    has_kept_ = false;  // the ribbon shows them
-  }
+  if (in_columns()) has_kept_ = false;  // the ribbon shows them
   const double lane = has_kept_ || has_exact_ ? kExactLane : 0.0;
   y_ = Scale(Scale::Kind::linear, low - pad, high + pad, plot_.bottom, plot_.top + lane);
 }
@@ -171,7 +175,7 @@ void TensorChart::draw_columns() {
 }
 
 void TensorChart::draw_x_axis() {
-  const double bottom = plot_.bottom + (in_columns() ? 8 + kRibbon : 0.0);
+  const double bottom = x_axis_y();
   if (in_columns()) svg_.text(plot_.left - 8, plot_.bottom + 10 + kRibbon / 2, "tick", Anchor::end, "bits");
   svg_.line(plot_.left, bottom, plot_.right, bottom, "axis");
   const std::size_t count = data_.tensors.size();

@@ -86,7 +86,7 @@ std::vector<std::string> tick_texts(const std::vector<double>& ticks) {
   for (const double tick : ticks) {
     const double step = even ? finest : std::abs(tick);
     const int decimals = step > 0.0 ? std::max(0, -static_cast<int>(std::floor(std::log10(step) + 1e-9))) : 0;
-    texts.push_back(decimals == 0 && tick >= 10000.0
+    texts.push_back(decimals == 0 && tick >= 1000.0 && largest >= 10000.0
                         ? with_thousands(static_cast<std::uint64_t>(std::llround(tick)))
                         : fixed(tick, decimals));
   }
