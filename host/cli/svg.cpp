@@ -31,7 +31,8 @@ double power_of_ten(int exponent) {
 
 std::vector<double> linear_ticks(double low, double high, int most) {
   const double span = high - low;
-  if (!(span > 0.0) || !std::isfinite(span)) return {low};
+  // nor can ticks be told apart where doubles are about as coarse as the domain
+  if (!(span > 1e-12 * std::max(std::abs(low), std::abs(high))) || !std::isfinite(span)) return {low};
   const auto limit = static_cast<std::size_t>(std::max(most, 2));
   for (int exponent = static_cast<int>(std::floor(std::log10(span / most)));; ++exponent)
     for (const double factor : {1.0, 2.0, 5.0}) {
