@@ -159,10 +159,105 @@ TEST(Statistics, ChunksMergesAndAlignmentMakeNoDifference) {
 
 TEST(Statistics, OfNothing) {
   for (const DType dtype : kDTypes) {
-    const Statistics statistics(dtype);
+    Statistics statistics(dtype);
+    statistics.add(nullptr, 0);
     EXPECT_EQ(statistics.count() + statistics.zeros() + statistics.nonfinite(), 0u);
     EXPECT_EQ(statistics.absmax(), 0.0f);
     EXPECT_EQ(statistics.sum_of_squares(), 0.0);
+  }
+}
+
+TEST(Statistics, StoresTheRangeOfKeysThatHasWeights) {
+  for (const DType dtype : kDTypes) {
+    const std::vector<float> values = {0.0f, 0.5f, -0.0f, 0.125f, 0.25f, -0.3f};
+    const std::vector<std::byte> bytes = sample::weights_of(dtype, values).bytes;
+    Statistics statistics = gather(dtype, bytes.data(), values.size());
+    EXPECT_EQ(statistics.first_key(), last_key_at(dtype, 0.125f));
+    EXPECT_EQ(statistics.end_key(), last_key_at(dtype, 0.5f) + 1);
+    EXPECT_EQ(statistics.zeros(), 2u);
+    EXPECT_EQ(statistics.key(0).count, 2u);
+    EXPECT_EQ(statistics.key(statistics.first_key()).count, 1u);
+    EXPECT_EQ(statistics.stored_count(statistics.first_key()), 1u);
+    EXPECT_EQ(statistics.stored_count_base(last_key_at(dtype, 0.25f)), 1u);
+    EXPECT_EQ(statistics.key(statistics.first_key() - 1).count, 0u);
+    EXPECT_EQ(statistics.key(statistics.end_key()).count, 0u);
+
+    // It grows on both sides, and what is taken over equals what is added.
+    const std::vector<float> wider = {0x1p-10f, 7.0f};
+    const std::vector<std::byte> more = sample::weights_of(dtype, wider).bytes;
+    const Statistics other = gather(dtype, more.data(), wider.size());
+    Statistics taken(dtype), added(dtype);
+    taken.merge(Statistics(statistics));
+    added.merge(statistics);
+    EXPECT_TRUE(taken == statistics && added == statistics);
+    taken.merge(Statistics(other));
+    added.merge(other);
+    statistics.add(more.data(), wider.size());
+    EXPECT_TRUE(taken == statistics && added == statistics);
+    EXPECT_EQ(statistics.first_key(), last_key_at(dtype, 0x1p-10f));
+    EXPECT_EQ(statistics.absmax(), 7.0f);
+    EXPECT_EQ(statistics.count(), 8u);
+  }
+}
+
+TEST(Statistics, FewAndManyWeightsCountAlike) {
+  // 16-bit weights take another way from some number on.
+  for (const DType dtype : {DType::BF16, DType::F16}) {
+    const std::size_t count = 40'000;
+    const std::vector<std::byte> bytes = any_patterns(dtype, count, 3);
+    Statistics few(dtype);
+    for (std::size_t begin = 0; begin < count; begin += 1'000) few.add(bytes.data() + 2 * begin, 1'000);
+    const Statistics many = gather(dtype, bytes.data(), count);
+    EXPECT_TRUE(few == many);
+    EXPECT_TRUE(many == few);
+    EXPECT_EQ(few.count(), many.count());
+    EXPECT_EQ(few.nonfinite(), many.nonfinite());
+    EXPECT_EQ(few.absmax(), many.absmax());
+  }
+}
+
+TEST(Statistics, TakesPackedSums) {
+  using Bin = Statistics::PackedBin;
+  const auto packed = [](std::uint64_t count, std::uint64_t base, std::uint64_t r, std::uint64_t r2) {
+    return Bin{count | r << Bin::kSumShift, r2 | base << Bin::kBaseShift};
+  };
+  // The most that a bin can hold.
+  const std::uint64_t most = Bin::kMostWeights, r = 32767;
+  Statistics statistics(DType::F32);
+  const std::size_t key = last_key_at(DType::F32, 1.0f);
+  statistics.add_packed(key, std::vector{packed(most, 0, most * r, most * r * r), packed(most, most, 0, 0)},
+                        1.5f);
+  EXPECT_EQ(statistics.key(key).count, most);
+  EXPECT_EQ(statistics.key(key).count_base, 0u);
+  EXPECT_EQ(statistics.key(key).sum_r, most * r);
+  EXPECT_EQ(statistics.key(key).sum_r2, most * r * r);
+  EXPECT_EQ(statistics.key(key + 1).count, most);
+  EXPECT_EQ(statistics.key(key + 1).count_base, most);
+  EXPECT_EQ(statistics.key(key + 1).sum_r, 0u);
+  EXPECT_EQ(statistics.absmax(), 1.5f);
+  // Key 0: zeros, with and without subnormal weights beside them.
+  statistics.add_packed(0, std::vector{packed(5, 5, 0, 0)}, 0.0f);
+  EXPECT_EQ(statistics.zeros(), 5u);
+  EXPECT_EQ(statistics.first_key(), key);
+  statistics.add_packed(0, std::vector{packed(7, 3, 10, 40)}, 0.0f);
+  EXPECT_EQ(statistics.zeros(), 8u);
+  EXPECT_EQ(statistics.key(0).count, 12u);
+  EXPECT_EQ(statistics.key(0).count_base, 8u);
+  EXPECT_EQ(statistics.key(0).sum_r, 10u);
+  EXPECT_EQ(statistics.count(), 2 * most + 12);
+  expect_error<UsageError>([] { Statistics(DType::BF16).add_packed(0, {}, 0.0f); },
+                           "packed sums are of F32 weights, these Statistics of BF16");
+}
+
+TEST(Statistics, TheLastKeyAtAMagnitudeIsThatOfItsWeights) {
+  for (const DType dtype : kDTypes) {
+    const Statistics statistics(dtype);
+    for (std::size_t k = 0; k + 1 < statistics.key_count(); ++k) {
+      const float base = statistics.key(k).base, next = statistics.key(k + 1).base;
+      ASSERT_EQ(last_key_at(dtype, base), k);
+      ASSERT_EQ(last_key_at(dtype, std::nextafter(next, 0.0f)), k);
+    }
+    EXPECT_EQ(last_key_at(dtype, std::numeric_limits<float>::max()), statistics.key_count() - 1);
   }
 }
 

@@ -1,8 +1,10 @@
 // Levels, counts per level, and the divergence from a tensor's histogram.
 #include "host/core/level_shares.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "afp/codec.hpp"
 #include "afp/divergence.hpp"
@@ -34,14 +36,18 @@ std::vector<double> seed_levels(float absmax, int exponent_bits, int mantissa_bi
   const int upper = exponent_bits > 0 ? first_exponent_to_reach(largest, static_cast<double>(absmax))
                                       : first_exponent_to_reach(1.0, largest - 1.0);
   const int lower = upper + 1 - (1 << exponent_bits);
-  std::vector<double> levels;
-  const auto add = [&](double level) {
-    level = to_float32(level);
-    if (levels.empty() || level > levels.back()) levels.push_back(level);  // equal ones get no weights
-  };
-  for (int j = 0; j < steps; ++j) add(power_of_two(lower + 1) * j / steps);
-  for (int octave = lower + 1; octave <= upper; ++octave)
-    for (int j = 0; j < steps; ++j) add(power_of_two(octave) * (1.0 + static_cast<double>(j) / steps));
+  std::vector<double> levels(std::size_t{1} << (exponent_bits + mantissa_bits));
+  double* level = levels.data();
+  for (int octave = lower; octave <= upper; ++octave) {
+    // The lowest octave has the steps of the next one, and begins at 0.
+    const double begin = octave == lower ? 0.0 : power_of_two(octave);
+    const double step = power_of_two(std::max(octave, lower + 1) - mantissa_bits);
+    for (int j = 0; j < steps; ++j) *level++ = begin + step * j;
+  }
+  if (levels.size() > 1 && levels[1] < 0x1p-126) {
+    for (double& value : levels) value = to_float32(value);
+    levels.erase(std::unique(levels.begin(), levels.end()), levels.end());  // equal ones get no weights
+  }
   return levels;
 }
 
@@ -52,9 +58,9 @@ LevelShares seed_level_shares(const CumulativeCounts& counts, float absmax, int 
   LevelShares result{seed_levels(absmax, exponent_bits, mantissa_bits), {}};
   const std::vector<double>& levels = result.levels;
   const auto total = static_cast<double>(counts.total());
+  result.shares.resize(levels.size(), 1.0);
   for (std::size_t i = 0; i + 1 < levels.size(); ++i)
-    result.shares.push_back(static_cast<double>(counts.below((levels[i] + levels[i + 1]) / 2, true)) / total);
-  result.shares.push_back(1.0);
+    result.shares[i] = static_cast<double>(counts.below((levels[i] + levels[i + 1]) / 2, true)) / total;
   return result;
 }
 
@@ -93,21 +99,16 @@ MagnitudeShares::MagnitudeShares(const LinearHistogram& histogram, double coordi
 double MagnitudeShares::divergence(const Backend& backend, const LevelShares& rounded) const {
   const std::vector<double>&levels = rounded.levels, &shares = rounded.shares;
   std::vector<double> at_points(points_.size());
-  std::size_t level = 0;
-  double slope = 0.0;
-  bool slope_is_known = false;
-  for (std::size_t i = 0; i < points_.size(); ++i) {
-    while (level + 1 < levels.size() && levels[level + 1] <= points_[i]) {
-      ++level;
-      slope_is_known = false;
-    }
-    if (!slope_is_known) {
-      slope = level + 1 < levels.size()
-                  ? (shares[level + 1] - shares[level]) / (levels[level + 1] - levels[level])
-                  : 0.0;
-      slope_is_known = true;
-    }
-    at_points[i] = interpolated_share(points_[i], levels[level], shares[level], slope);
+  const std::size_t last = levels.size() - 1;
+  std::size_t i = 0;
+  for (std::size_t level = 0; level <= last && i < points_.size(); ++level) {
+    // The points from this level to the next; beyond the last one the share stays.
+    const double end = level < last ? levels[level + 1] : std::numeric_limits<double>::infinity();
+    if (points_[i] >= end) continue;
+    const double slope =
+        level < last ? (shares[level + 1] - shares[level]) / (levels[level + 1] - levels[level]) : 0.0;
+    for (; i < points_.size() && points_[i] < end; ++i)
+      at_points[i] = interpolated_share(points_[i], levels[level], shares[level], slope);
   }
   return backend.mean_divergence(shares_, at_points);
 }
