@@ -146,7 +146,8 @@ std::string search_text(const Checkpoint& input, const SearchRequest& request, c
   for (const CheckpointShard& shard : input.shards()) source_bytes += shard.file_bytes;
 
   std::string out =
-      fmt::format("Chose among {} for {} of {}\n\n", plural(run.table.candidates.size(), "candidate"),
+      fmt::format("Chose among {} for {} of {}\n\n",
+                  plural(request.original ? run.uniform.size() : run.table.candidates.size(), "candidate"),
                   with_thousands(selected), plural(result.plan.tensors.size(), "tensor"));
   out += fmt::format(
       "  size        {} -> {} in weight files, {:.2f} times smaller\n", size_text(source_bytes),

@@ -124,6 +124,4 @@ SearchRun run_search(const Checkpoint& input, const SearchRequest& request, cons
   return out;
 }
 
-void write_report(const Checkpoint&, const SearchRequest&, const SearchRun&, const std::string&) {}
-
 }  // namespace afp::cli
