@@ -346,6 +346,54 @@ TEST(WeightedErrors, WeighByColumnInAnyPiecesAndThreads) {
   }
 }
 
+// The sums in the order that backend.hpp promises. A value of a code times its scale is exact in double.
+std::vector<double> weighted_errors_in_order(const Tensor& tensor, std::span<const std::uint8_t> scales,
+                                             std::span<const float> importance) {
+  const BlockGrid grid = tensor.grid();
+  const ScaleSearch search(tensor.encoding, tensor.codec().tensor_scale);
+  std::vector<double> errors;
+  for (std::uint64_t strip = 0; strip < grid.cells(); strip += cells_per_strip(grid)) {
+    double cells[16] = {};
+    for (std::uint64_t i = 0; i < cells_per_strip(grid) && strip + i < grid.cells(); ++i) {
+      const std::uint64_t cell = strip + i;
+      const reference::Scale& scale = *search.find(scales[grid.scale_index(cell)]);
+      double sums[4] = {};
+      for (int j = 0; j < grid.cell_weights(cell); ++j) {
+        const std::uint64_t at = grid.weight_begin(cell) + static_cast<std::uint64_t>(j);
+        const float magnitude = std::fabs(tensor.weights.values[at]);
+        const float y = reference::scaled(magnitude, reference::reciprocal(scale.value));
+        const auto value = static_cast<double>(scale.value * (*scale.grid)[scale.grid->nearest(y)]);
+        const double error = static_cast<double>(magnitude) - value;
+        sums[j % 4] += static_cast<double>(importance[at % grid.columns]) * (error * error);
+      }
+      cells[i % 16] += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    }
+    for (int width = 1; width < 16; width *= 2)
+      for (int i = 0; i < 16; i += 2 * width) cells[i] += cells[i + width];
+    errors.push_back(cells[0]);
+  }
+  return errors;
+}
+
+TEST(WeightedErrors, AreSummedInTheOrderPromised) {
+  const std::pair<const char*, Shape> tensors[] = {{"E2M1/32/e8m0", {37, 2001}},
+                                                   {"E1M2+E2M1/16/ue4m3", {37, 2001}},
+                                                   {"E2M2/row/e8m0", {701, 301}},
+                                                   {"E1M2+E2M1/row/ue4m3", {3, 70'000}},
+                                                   {"E3M3/tensor/e8m0", {41, 2099}}};
+  const RunningBackend backend(backend_cases(1).front());
+  std::uint64_t number = 40;
+  for (const auto& [text, shape] : tensors) {
+    const Tensor tensor{parse_encoding(text), shape,
+                        sample::make(kDTypes[++number % 3], Family::gaussian, element_count(shape), number)};
+    const std::vector<std::uint8_t> scales = any_scales(tensor, number);
+    const std::vector<float> importance = any_importance(tensor.grid().columns, number);
+    EXPECT_EQ(weighted_errors(*backend, tensor, scales, importance),
+              weighted_errors_in_order(tensor, scales, importance))
+        << tensor.text();
+  }
+}
+
 TEST(WeightedErrors, UnderWeightsOfOneAreThePlainErrors) {
   const RunningBackend backend(backend_cases(1).front());
   std::uint64_t number = 0;

@@ -74,7 +74,7 @@ void cost_cells(const WeightPiece& piece, CellRange cells, std::span<const Tenso
         for (int i = 0; i < kTileCells; ++i) units[i] = square_unit(tile.exponent[i]);
       }
       signals[g].add(squares, units);
-      if (!group.e8m0.empty()) group.exponents->search(tile, quotients);
+      if (!group.e8m0.empty()) group.exponents->search(tile);
       for (std::size_t i = 0; i < group.e8m0.size(); ++i)
         errors[group.e8m0[i]].add(group.exponents->costs(i), units);
       if (!group.ue4m3.empty()) group.fractions->search(tile, quotients);

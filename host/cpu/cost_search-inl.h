@@ -9,7 +9,7 @@
 
 #include <vector>
 
-#include "host/cpu/scaled_error-inl.h"
+#include "host/cpu/scale_search-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace afp::cpu::HWY_NAMESPACE {
@@ -24,22 +24,19 @@ struct alignas(64) CellInts {
 
 // --- e8m0 ---
 
-// From here on a Format has values so far below its largest that most blocks have none of its subnormal ones.
-inline constexpr int kWideExponentBits = 4;
-
 // The search under e8m0 for all its Formats.
 class ExponentSearch {
  public:
-  explicit ExponentSearch(std::vector<Format> formats)
-      : formats_(std::move(formats)), first_(formats_.size()), costs_(formats_.size()) {
+  explicit ExponentSearch(const std::vector<Format>& formats)
+      : formats_(formats.begin(), formats.end()), first_(formats_.size()), costs_(formats_.size()) {
     scanned_.reserve(formats_.size());
   }
 
   std::size_t count() const { return formats_.size(); }
   const float* costs(std::size_t f) const { return costs_[f].values; }
 
-  HWY_INLINE void search(const Tile& tile, Quotients& quotients) {
-    for (int lane = 0; lane < kTileCells; lane += kLanes) search_lanes(tile, lane, quotients);
+  HWY_INLINE void search(const Tile& tile) {
+    for (int lane = 0; lane < kTileCells; lane += kLanes) search_lanes(tile, lane);
   }
 
  private:
@@ -53,34 +50,22 @@ class ExponentSearch {
     return hn::BitCast(DF(), hn::Add(smallest, hn::Set(du, 1)));
   }
 
-  HWY_INLINE void search_lanes(const Tile& tile, int lane, Quotients& quotients) {
+  HWY_INLINE void search_lanes(const Tile& tile, int lane) {
     const DF df;
     const DI di;
-    divide(tile, lane, 1.0f, quotients);
-    const QuotientLanes cells(tile, quotients, lane);
+    const QuotientLanes cells(tile, lane);
     const VF smallest = smallest_of(tile, lane);
     const Largest largest = largest_of(tile, lane);
-    const VI exponent = hn::Load(di, tile.exponent + lane);
-    const VI bits = hn::BitCast(di, largest.first);
-    const VI mantissa = hn::And(bits, hn::Set(di, 0x7FFFFF));
-    const VI binade = hn::Sub(hn::ShiftRight<23>(bits), hn::Set(di, 127));
-
     bool relative_known[kMaxBits] = {};
     VF relative[kMaxBits];
     scanned_.clear();
     for (std::size_t f = 0; f < formats_.size(); ++f) {
-      const Format format = formats_[f];
-      const VI lowest = hn::Sub(hn::Set(di, min_scale_exponent(format)), exponent);
-      const VI highest = hn::Sub(hn::Set(di, max_scale_exponent(format)), exponent);
-      const auto above =
-          hn::Gt(mantissa, hn::Set(di, static_cast<std::int32_t>(float_bits(format.max_value()) & 0x7FFFFF)));
-      VI x = hn::Sub(binade, hn::Set(di, format.max_exponent()));
-      x = hn::Add(x, hn::IfThenElseZero(above, hn::Set(di, 1)));
-      x = hn::Min(hn::Max(x, lowest), highest);
-      const VF limit = hn::Mul(hn::Set(df, format.max_value()), power_of_two(x));
+      const FormatGrid& format = formats_[f];
+      const VI x = Exponents(tile, lane, format, largest.first).first;
+      const VF limit = hn::Mul(hn::Set(df, format.max_value), power_of_two(x));
       const bool none_clips = hn::AllTrue(df, hn::Le(largest.first, limit));
-      if (format.exponent_bits >= kWideExponentBits && none_clips) {
-        const VF least = power_or_zero(hn::Add(x, hn::Set(di, format.min_normal_exponent())));
+      if (format.is_wide && none_clips) {
+        const VF least = power_or_zero(hn::Add(x, hn::Set(di, format.min_normal_exponent)));
         if (hn::AllTrue(df, hn::Le(least, smallest))) {
           // All magnitudes are rounded to M bits of their own: the error under any E, and no scale can do
           // better.
@@ -103,7 +88,7 @@ class ExponentSearch {
       std::size_t kept = 0;
       for (const std::size_t f : scanned_) {
         scanned_[kept] = f;
-        kept += step_down(tile, lane, cells, largest, exponent, f, step) ? 1 : 0;
+        kept += step_down(tile, lane, cells, largest, f, step) ? 1 : 0;
       }
       scanned_.resize(kept);
     }
@@ -111,15 +96,16 @@ class ExponentSearch {
 
   // Whether any lane could gain by 2^(x - step).
   HWY_NOINLINE bool step_down(const Tile& tile, int lane, const QuotientLanes& cells, const Largest& largest,
-                              VI exponent, std::size_t f, int step) {
+                              std::size_t f, int step) {
     const DF df;
     const DI di;
-    const Format format = formats_[f];
-    const VI lowest = hn::Sub(hn::Set(di, min_scale_exponent(format)), exponent);
+    const FormatGrid& format = formats_[f];
+    const VI exponent = hn::Load(di, tile.exponent + lane);
+    const VI lowest = hn::Sub(hn::Set(di, format.min_scale), exponent);
     const VI x = hn::Sub(hn::Load(di, first_[f].values + lane), hn::Set(di, step));
     const VI candidate = hn::Max(x, lowest);
     const VF best = hn::Load(df, costs_[f].values + lane);
-    const VF limit = hn::Mul(hn::Set(df, format.max_value()), power_of_two(candidate));
+    const VF limit = hn::Mul(hn::Set(df, format.max_value), power_of_two(candidate));
     const MF may = hn::And(hn::Lt(least_error(lanes_of(tile, lane), largest, limit, step - 1), best),
                            hn::Not(hn::RebindMask(df, hn::Lt(x, lowest))));
     if (hn::AllFalse(df, may)) return false;
@@ -127,7 +113,7 @@ class ExponentSearch {
     return true;
   }
 
-  std::vector<Format> formats_;
+  std::vector<FormatGrid> formats_;
   std::vector<CellInts> first_;  // x of s0
   std::vector<CellFloats> costs_;
   std::vector<std::size_t> scanned_;  // those for which smaller scales are not ruled out
@@ -141,8 +127,7 @@ class FractionSearch {
   explicit FractionSearch(std::vector<TensorCodec> codecs)
       : codecs_(std::move(codecs)), costs_(codecs_.size()), alone_(codecs_.size()) {
     for (std::size_t c = 0; c < codecs_.size(); ++c)
-      for (int i = 0; i < codecs_[c].encoding.format_count(); ++i)
-        scans_.push_back({i == 0 ? codecs_[c].encoding.format : *codecs_[c].encoding.alternative, c, {}});
+      for (int i = 0; i < codecs_[c].encoding.format_count(); ++i) scans_.emplace_back(codecs_[c], i, c);
     open_.reserve(scans_.size());
   }
 
@@ -160,9 +145,18 @@ class FractionSearch {
   }
 
  private:
+  // Of one Format of a candidate.
   struct Scan {
+    Scan(const TensorCodec& codec, int format_index, std::size_t c)
+        : format(format_index == 0 ? codec.encoding.format : *codec.encoding.alternative),
+          grid(format),
+          candidate(c),
+          tensor_exponent(static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127) {}
+
     Format format;
+    FormatGrid grid;
     std::size_t candidate;
+    int tensor_exponent;
     CellInts first;  // byte of s0
   };
 
@@ -171,8 +165,7 @@ class FractionSearch {
   }
 
   HWY_INLINE VI unit_exponent(const Tile& tile, int lane, const Scan& scan) const {
-    const int tensor = static_cast<int>(float_bits(codecs_[scan.candidate].tensor_scale) >> 23) - 127;
-    return hn::Sub(hn::Set(DI(), tensor), hn::Load(DI(), tile.exponent + lane));
+    return hn::Sub(hn::Set(DI(), scan.tensor_exponent), hn::Load(DI(), tile.exponent + lane));
   }
 
   HWY_INLINE void search_lanes(const Tile& tile, int lane, Quotients& quotients) {
@@ -184,7 +177,7 @@ class FractionSearch {
       hn::Store(hn::Set(df, hwy::HighestValue<float>()), df, costs.values + lane);
     for (Scan& scan : scans_) {
       const VF unit = unit_of(tile, lane, scan.candidate);
-      const float max_value = scan.format.max_value();
+      const float max_value = scan.grid.max_value;
       // A block of zeros is scanned like one whose s0 is ordinary.
       const VI first = hn::IfThenElse(hn::RebindMask(di, is_zero), hn::Set(di, 64),
                                       first_ue4m3(largest.first, unit, max_value));
@@ -222,7 +215,7 @@ class FractionSearch {
       const VI byte = hn::Add(first, hn::And(hn::Sub(hn::Set(di, eighths), first), hn::Set(di, 7)));
       const VI x = hn::Add(hn::Sub(hn::ShiftRight<3>(byte), hn::Set(di, 7)), unit_exponent(tile, lane, scan));
       float* best = costs_[scan.candidate].values + lane;
-      const VF cost = scaled_error<false>(cells, scan.format, fraction, x);
+      const VF cost = scaled_error<false>(cells, scan.grid, fraction, x);
       hn::Store(hn::Min(hn::Load(df, best), cost), df, best);
     }
   }
@@ -237,7 +230,7 @@ class FractionSearch {
     const VI byte = hn::Sub(hn::Load(di, scan.first.values + lane), hn::Set(di, step));
     const VI candidate = hn::Max(byte, one);
     const VF scale = hn::Mul(ue4m3_lanes(candidate), unit_of(tile, lane, scan.candidate));
-    const VF limit = hn::Mul(scale, hn::Set(df, scan.format.max_value()));
+    const VF limit = hn::Mul(scale, hn::Set(df, scan.grid.max_value));
     float* costs = costs_[scan.candidate].values + lane;
     const VF best = hn::Load(df, costs);
     const MF may = hn::And(hn::Lt(least_error(cells, largest, limit, step - 1), best),

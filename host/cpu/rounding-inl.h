@@ -49,37 +49,29 @@ struct Rounder<GridKind::uniform> {
 template <>
 struct Rounder<GridKind::floating> {
   explicit Rounder(Format format)
-      : min_normal((format.min_normal_exponent() + 127) << 23),
-        to_shifter((23 - format.mantissa_bits) << 23),
+      : min_normal(exp2_int(format.min_normal_exponent())),
+        shifter_steps(exp2_int(23 - format.mantissa_bits)),
         max_value(format.max_value()),
         mantissa_bits(format.mantissa_bits) {}
 
-  // All in integers, where powers of two order and multiply like their exponents.
-  HWY_INLINE VI binade(VF y) const {
-    const DI di;
-    const VI power = hn::And(hn::BitCast(di, y), hn::Set(di, 0x7F800000));
-    return hn::Max(power, hn::Set(di, min_normal));
-  }
-  HWY_INLINE VF shifter(VI power) const {
-    return hn::BitCast(DF(), hn::Add(power, hn::Set(DI(), to_shifter)));
-  }
-  HWY_INLINE VF value(VF y) const {
-    const VF c = shifter(binade(y));
-    return hn::Sub(hn::Add(y, c), c);
+  HWY_INLINE VF binade(VF y) const { return hn::Max(binade_of(y), hn::Set(DF(), min_normal)); }
+  HWY_INLINE VF value(VF y) const {  // b * steps is exact: whether it is fused makes no difference
+    const VF b = binade(y), steps = hn::Set(DF(), shifter_steps);
+    return hn::NegMulAdd(b, steps, hn::MulAdd(b, steps, y));
   }
   HWY_INLINE VU code(VF y) const {
     // In units of the binade's step, |y| counts from 2^M on in normal binades; each binade above
     // the first adds 2^M codes.
     const DU du;
-    const VI power = binade(y);
-    const VF c = shifter(power);
+    const VF b = binade(y);
+    const VF c = hn::Mul(b, hn::Set(DF(), shifter_steps));
     const VU steps = hn::Sub(hn::BitCast(du, hn::Add(y, c)), hn::BitCast(du, c));
-    const VU binades = hn::BitCast(du, hn::Sub(power, hn::Set(DI(), min_normal)));
+    const VU binades = hn::Sub(hn::BitCast(du, b), hn::Set(du, float_bits(min_normal)));
     return hn::Add(steps, hn::ShiftRightSame(binades, 23 - mantissa_bits));
   }
 
-  std::int32_t min_normal;  // float bits
-  std::int32_t to_shifter;  // added to float bits: times 2^(23 - M)
+  float min_normal;
+  float shifter_steps;  // 2^(23 - M), the shifter in units of the binade
   float max_value;
   int mantissa_bits;
 };
@@ -98,8 +90,7 @@ struct Rounder<GridKind::powers> {
   HWY_INLINE VF value(VF y) const {
     const DF df;
     const DI di;
-    const VF power = hn::And(y, hn::BitCast(df, hn::Set(di, 0x7F800000)));
-    const VF b = hn::Max(power, hn::Set(df, smallest));
+    const VF b = hn::Max(binade_of(y), hn::Set(df, smallest));
     const MF is_odd = hn::RebindMask(df, hn::TestBit(hn::BitCast(di, b), hn::Set(di, 1 << 23)));
     const VF steps = hn::IfThenElse(is_odd, hn::Set(df, shifter_of_odd), hn::Set(df, shifter_of_even));
     return hn::NegMulAdd(b, steps, hn::MulAdd(b, steps, y));  // b * steps is exact

@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::uint64_t kStripCells = kStripWeights / kSegment;
 
+// Of ue4m3, in a pass below s0: passes are saved at the price of scales that one at a time would rule out.
+constexpr int kNextScales = 4;
+
 template <class Body>
 void for_each_strip(CellRange cells, const Body& body) {
   for (std::uint64_t done = 0; done < cells.count; done += kStripCells)
@@ -23,7 +26,7 @@ void for_each_strip(CellRange cells, const Body& body) {
 }
 
 // The scan of afp/scale.hpp for one candidate, both Formats of a pair side by side: first the scales from s0
-// up, then one step down at a time, until what a step would clip costs more than the best so far.
+// up, then a few steps down at a time, until what a step would clip costs more than the best so far.
 class RowScan {
  public:
   RowScan(const TensorCodec& codec, const LongBlock& block)
@@ -49,7 +52,7 @@ class RowScan {
   // Adds the scales to score next; none when the scan is over.
   void ask(std::vector<SegmentScale>& scales) {
     for (FormatScan& scan : formats_) {
-      if (scan.next < scan.lowest || scan.clipped > best_) scan.asked = 0;
+      scan.asked = scan.clipped > best_ ? 0 : std::min(scan.asked, scan.next - scan.lowest + 1);
       for (int i = 0; i < scan.asked; ++i) {
         const float scale = scale_of(scan, scan.next - i);
         scales.push_back({scan.format, scale, scale * scan.format.max_value() < largest_, {}});
@@ -75,7 +78,7 @@ class RowScan {
         best_scale_ = scale;
         best_byte_ = byte;
       }
-      scan.asked = 1;
+      scan.asked = codec_.encoding.scale == ScaleKind::e8m0 ? 1 : kNextScales;
     }
   }
 

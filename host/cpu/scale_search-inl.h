@@ -1,9 +1,5 @@
 // The search for the scale (and the Format) of least squared error of every cell of a tile, each
 // cell a block of its own: afp/scale.hpp gives the rule, this file its form with a block a lane.
-//
-// Squared errors are taken of magnitudes normalized to about 1, so that squares neither underflow
-// nor overflow, and in one order everywhere: four running sums over weights j = 0, 1, 2, 3 mod 4,
-// added as (0 + 1) + (2 + 3).
 #if defined(AFP_HOST_CPU_SCALE_SEARCH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef AFP_HOST_CPU_SCALE_SEARCH_INL_H_
 #undef AFP_HOST_CPU_SCALE_SEARCH_INL_H_
@@ -12,20 +8,10 @@
 #endif
 
 #include "afp/scale.hpp"
-#include "host/cpu/rounding-inl.h"
+#include "host/cpu/scaled_error-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace afp::cpu::HWY_NAMESPACE {
-
-// One lane group's weights of a tile.
-struct Lanes {
-  const float* magnitudes;
-  int length;
-};
-
-HWY_INLINE Lanes lanes_of(const Tile& tile, int lane) {
-  return {tile.magnitudes + lane, tile.length};
-}
 
 // The two largest magnitudes of each block, normalized.
 struct Largest {
@@ -37,42 +23,6 @@ HWY_INLINE Largest largest_of(const Tile& tile, int lane) {
   const VF normalizer = hn::Load(df, tile.normalizer + lane);
   return {hn::Mul(hn::Load(df, tile.absmax + lane), normalizer),
           hn::Mul(hn::Load(df, tile.second + lane), normalizer)};
-}
-
-// The one order of sums within a block: of the squares of term(at, c) over the weights, `at` being the place
-// of the weight in a tile's arrays, for kCount values of c side by side, so that each weight is loaded once
-// and the chains of additions overlap.
-template <int kCount, class Term>
-HWY_INLINE void sums_of_squares_at(int length, const Term& term, VF (&totals)[kCount]) {
-  const DF df;
-  VF sum[kCount][4];
-  for (int c = 0; c < kCount; ++c)
-    for (int u = 0; u < 4; ++u) sum[c][u] = hn::Zero(df);
-  for (int at = 0; at < length * kTileCells;) {
-    for (int u = 0; u < 4; ++u, at += kTileCells) {
-      for (int c = 0; c < kCount; ++c) {
-        const VF value = term(at, c);
-        sum[c][u] = hn::Add(sum[c][u], hn::Mul(value, value));
-      }
-    }
-  }
-  for (int c = 0; c < kCount; ++c)
-    totals[c] = hn::Add(hn::Add(sum[c][0], sum[c][1]), hn::Add(sum[c][2], sum[c][3]));
-}
-
-// The same of term(magnitude, c).
-template <int kCount, class Term>
-HWY_INLINE void sums_of_squares(const Lanes& cells, const Term& term, VF (&totals)[kCount]) {
-  sums_of_squares_at(
-      cells.length, [&](int at, int c) HWY_ATTR { return term(hn::Load(DF(), cells.magnitudes + at), c); },
-      totals);
-}
-
-HWY_INLINE VF sum_of_squares(const Lanes& cells) {
-  VF total[1];
-  sums_of_squares(
-      cells, [](VF magnitude, int) HWY_ATTR { return magnitude; }, total);
-  return total[0];
 }
 
 // Sums of (a - scale * round(a / scale))^2 for each scale. scale * value is exact, so that fusing it with the
@@ -106,16 +56,6 @@ HWY_INLINE void two_squared_errors(const Lanes& cells, const Rounder<kind>& roun
   }
 }
 
-// Squared error of what clips: a - limit where that is positive; `limit` is scale * max_value, which is
-// exact.
-HWY_INLINE VF clipped_error(const Lanes& cells, VF limit) {
-  VF total[1];
-  sums_of_squares(
-      cells, [&](VF magnitude, int) HWY_ATTR { return hn::Max(hn::Sub(magnitude, limit), hn::Zero(DF())); },
-      total);
-  return total[0];
-}
-
 // The best found so far for one lane group: cost, and the scale as the scan counts it (an e8m0
 // exponent, a ue4m3 byte).
 struct Best {
@@ -145,53 +85,57 @@ HWY_INLINE VF least_error(const Lanes& cells, const Largest& largest, VF limit, 
   return step < kCheapSteps ? clipping_cost(largest, limit) : clipped_error(cells, limit);
 }
 
-// Which lanes may find less than `best` (and no more than `rival`) at this scale or below.
-template <GridKind kind>
-HWY_INLINE MF may_improve(const Lanes& cells, const Rounder<kind>& rounder, const Largest& largest, VF scale,
-                          int step, VF rival, const Best& best) {
-  const VF limit = hn::Mul(scale, hn::Set(DF(), rounder.max_value));
+// Which lanes may find less than `best` (and no more than `rival`) at the scale with this limit or below.
+HWY_INLINE MF may_improve(const Lanes& cells, const Largest& largest, VF limit, int step, VF rival,
+                          const Best& best) {
   const VF least = least_error(cells, largest, limit, step);
   return hn::And(hn::Lt(least, best.cost), hn::Le(least, rival));
 }
 
-HWY_INLINE VF power_of_two(VI exponent) {
-  return hn::BitCast(DF(), hn::ShiftLeft<23>(hn::Add(exponent, hn::Set(DI(), 127))));
-}
+// The e8m0 exponents of a lane group, relative to the normalizers': s0's, and the least a block may get.
+struct Exponents {
+  HWY_INLINE Exponents(const Tile& tile, int lane, const FormatGrid& format, VF largest)
+      : normalizer(hn::Load(DI(), tile.exponent + lane)),
+        lowest(hn::Sub(hn::Set(DI(), format.min_scale), normalizer)) {
+    const DI di;
+    const VI highest = hn::Sub(hn::Set(di, format.max_scale), normalizer);
+    const VI bits = hn::BitCast(di, largest);
+    const VI mantissa = hn::And(bits, hn::Set(di, 0x7FFFFF));
+    const auto above =
+        hn::Gt(mantissa, hn::Set(di, static_cast<std::int32_t>(float_bits(format.max_value) & 0x7FFFFF)));
+    const VI x = hn::Sub(hn::ShiftRight<23>(bits), hn::Set(di, 127 + format.max_exponent));
+    first = hn::Min(hn::Max(hn::Add(x, hn::IfThenElseZero(above, hn::Set(di, 1))), lowest), highest);
+  }
 
-// e8m0: the scan goes down octave by octave from s0. Exponents are relative to the normalizer's.
-template <GridKind kind>
-HWY_NOINLINE void search_e8m0(const Tile& tile, int lane, Format format, const Rounder<kind>& rounder,
-                              Best& best) {
+  VI normalizer, lowest, first;
+};
+
+// e8m0: the scan goes down octave by octave from s0.
+inline HWY_NOINLINE void search_e8m0(const Tile& tile, int lane, const FormatGrid& format, Best& best) {
   const DF df;
   const DI di;
   const Lanes cells = lanes_of(tile, lane);
+  const QuotientLanes quotients(tile, lane);
   const Largest largest = largest_of(tile, lane);
-  const VI exponent = hn::Load(di, tile.exponent + lane);
-  const VI lowest = hn::Sub(hn::Set(di, min_scale_exponent(format)), exponent);
-  const VI highest = hn::Sub(hn::Set(di, max_scale_exponent(format)), exponent);
+  const Exponents exponents(tile, lane, format, largest.first);
+  const VF max_value = hn::Set(df, format.max_value);
 
-  const VI bits = hn::BitCast(di, largest.first);
-  const VI mantissa = hn::And(bits, hn::Set(di, 0x7FFFFF));
-  const auto above =
-      hn::Gt(mantissa, hn::Set(di, static_cast<std::int32_t>(float_bits(rounder.max_value) & 0x7FFFFF)));
-  VI x = hn::Sub(hn::ShiftRight<23>(bits), hn::Set(di, 127 + format.max_exponent()));
-  x = hn::Add(x, hn::IfThenElseZero(above, hn::Set(di, 1)));
-  x = hn::Min(hn::Max(x, lowest), highest);
-
-  const MF is_zero = hn::Eq(largest.first, hn::Zero(df));
-  best.scale = hn::Add(x, exponent);
+  VI x = exponents.first;
+  best.scale = hn::Add(x, exponents.normalizer);
   // At s0 nothing clips, unless the largest scale allowed is smaller than s0.
-  best.cost = squared_error<true>(cells, rounder, power_of_two(x), power_of_two(hn::Neg(x)));
-  MF active = hn::Not(is_zero);
+  const MF clips = hn::Lt(hn::Mul(max_value, power_of_two(x)), largest.first);
+  best.cost = HWY_LIKELY(hn::AllFalse(df, clips)) ? scaled_error<false>(quotients, format, 1.0f, x)
+                                                  : scaled_error<true>(quotients, format, 1.0f, x);
+  MF active = hn::Gt(largest.first, hn::Zero(df));
   for (int step = 0;; ++step) {
     x = hn::Sub(x, hn::Set(di, 1));
-    const VI candidate = hn::Max(x, lowest);
-    const VF scale = power_of_two(candidate);
-    active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(x, lowest))));
-    active = hn::And(active, may_improve(cells, rounder, largest, scale, step, best.cost, best));
+    const VI candidate = hn::Max(x, exponents.lowest);
+    const VF limit = hn::Mul(max_value, power_of_two(candidate));
+    active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(x, exponents.lowest))));
+    active = hn::And(active, may_improve(cells, largest, limit, step, best.cost, best));
     if (hn::AllFalse(df, active)) break;
-    keep_better(squared_error<true>(cells, rounder, scale, power_of_two(hn::Neg(candidate))),
-                hn::Add(x, exponent), active, best);
+    keep_better(scaled_error<true>(quotients, format, 1.0f, candidate), hn::Add(x, exponents.normalizer),
+                active, best);
   }
 }
 
@@ -333,8 +277,8 @@ HWY_NOINLINE void search_ue4m3(const Tile& tile, int lane, Format format, float 
     byte = hn::Sub(byte, one);
     const VI candidate = hn::Max(byte, one);
     active = hn::And(active, hn::Not(hn::RebindMask(df, hn::Lt(byte, one))));
-    active =
-        hn::And(active, may_improve(cells, rounder, largest, scales.scale(candidate), step, rival, best));
+    const VF limit = hn::Mul(scales.scale(candidate), hn::Set(df, rounder.max_value));
+    active = hn::And(active, may_improve(cells, largest, limit, step, rival, best));
     if (hn::AllFalse(df, active)) break;
     keep_better(ue4m3_error<true>(cells, rounder, scales, candidate), byte, active, best);
   }
@@ -349,11 +293,9 @@ inline void search_tile(const Tile& tile, const TensorCodec& codec, Effort effor
   for (int lane = 0; lane < kTileCells; lane += kLanes) {
     if (lane >= tile.cells) break;
     const auto search = [&](Format format, Best& best, VF rival) HWY_ATTR {
+      if (encoding.scale == ScaleKind::e8m0) return search_e8m0(tile, lane, FormatGrid(format), best);
       with_rounder(format, [&](const auto& rounder) HWY_ATTR {
-        if (encoding.scale == ScaleKind::e8m0)
-          search_e8m0(tile, lane, format, rounder, best);
-        else
-          search_ue4m3(tile, lane, format, codec.tensor_scale, effort, rounder, rival, best);
+        search_ue4m3(tile, lane, format, codec.tensor_scale, effort, rounder, rival, best);
       });
     };
     Best best;

@@ -16,7 +16,8 @@
 #define AFP_HOST_CPU_SCALED_ERROR_INL_H_
 #endif
 
-#include "host/cpu/scale_search-inl.h"
+#include "host/cpu/block_sums-inl.h"
+#include "host/cpu/rounding-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace afp::cpu::HWY_NAMESPACE {
@@ -27,10 +28,6 @@ struct Quotients {
   alignas(64) float values[kMaxCell * kTileCells];
   alignas(64) float binades[kMaxCell * kTileCells];
 };
-
-HWY_INLINE VF binade_of(VF magnitude) {
-  return hn::And(magnitude, hn::BitCast(DF(), hn::Set(DU(), 0x7F800000u)));
-}
 
 HWY_INLINE void divide(const Tile& tile, int lane, float fraction, Quotients& quotients) {
   const DF df;
@@ -43,6 +40,12 @@ HWY_INLINE void divide(const Tile& tile, int lane, float fraction, Quotients& qu
 }
 
 struct QuotientLanes {
+  // Quotients by 1 are the magnitudes themselves.
+  QuotientLanes(const Tile& tile, int lane)
+      : magnitudes(tile.magnitudes + lane),
+        values(magnitudes),
+        binades(tile.binades + lane),
+        length(tile.length) {}
   QuotientLanes(const Tile& tile, const Quotients& quotients, int lane)
       : magnitudes(tile.magnitudes + lane),
         values(quotients.values + lane),
@@ -55,28 +58,63 @@ struct QuotientLanes {
   int length;
 };
 
+HWY_INLINE VF power_of_two(VI exponent) {
+  return hn::BitCast(DF(), hn::ShiftLeft<23>(hn::Add(exponent, hn::Set(DI(), 127))));
+}
+
 // 2^exponent, or 0 where that is no normal number.
 HWY_INLINE VF power_or_zero(VI exponent) {
   const DI di;
   return hn::BitCast(DF(), hn::ShiftLeft<23>(hn::Max(hn::Add(exponent, hn::Set(di, 127)), hn::Zero(di))));
 }
 
+// From here on a Format has values so far below its largest that most blocks have none of its subnormal ones.
+inline constexpr int kWideExponentBits = 4;
+
+// What the inner functions need to know of a Format, made once: calls out of vector code are dear.
+struct FormatGrid {
+  explicit FormatGrid(Format format)
+      : kind(grid_kind(format)),
+        is_wide(format.exponent_bits >= kWideExponentBits),
+        mantissa_bits(format.mantissa_bits),
+        max_value(format.max_value()),
+        max_exponent(format.max_exponent()),
+        min_normal_exponent(format.min_normal_exponent()),
+        min_scale(min_scale_exponent(format)),
+        max_scale(max_scale_exponent(format)),
+        steps_of_odd(exp2_int(23 - mantissa_bits)),
+        steps_of_even(steps_of_odd) {
+    if (kind != GridKind::powers) return;
+    const Rounder<GridKind::powers> rounder(format);
+    steps_of_odd = rounder.shifter_of_odd;
+    steps_of_even = rounder.shifter_of_even;
+  }
+
+  GridKind kind;
+  bool is_wide;
+  int mantissa_bits;
+  float max_value;
+  int max_exponent, min_normal_exponent;
+  int min_scale, max_scale;  // exponents that e8m0 may choose
+  float steps_of_odd,
+      steps_of_even;  // the shifter in units of the binade, by the parity of its exponent field
+};
+
 // Rounds quotients to a Format's values times 2^x, x an integer a lane.
 template <GridKind kind>
 struct ShiftedGrid {
-  HWY_INLINE ShiftedGrid(Format format, VI x)
-      : least(power_or_zero(hn::Add(x, hn::Set(DI(), format.min_normal_exponent())))),
-        steps_of_odd(hn::Set(DF(), exp2_int(23 - format.mantissa_bits))),
-        steps_of_even(steps_of_odd) {
-    if constexpr (kind == GridKind::uniform) least = hn::Mul(least, steps_of_odd);
+  HWY_INLINE ShiftedGrid(const FormatGrid& format, VI x)
+      : least(power_or_zero(hn::Add(x, hn::Set(DI(), format.min_normal_exponent)))) {
+    const VF odd = hn::Set(DF(), format.steps_of_odd), even = hn::Set(DF(), format.steps_of_even);
     if constexpr (kind == GridKind::powers) {
       // The field of the value before it was shifted decides a tie, see Rounder.
-      const Rounder<GridKind::powers> rounder(format);
-      const VF odd = hn::Set(DF(), rounder.shifter_of_odd), even = hn::Set(DF(), rounder.shifter_of_even);
       const MF odd_shift = hn::RebindMask(DF(), hn::TestBit(x, hn::Set(DI(), 1)));
       steps_of_odd = hn::IfThenElse(odd_shift, even, odd);
       steps_of_even = hn::IfThenElse(odd_shift, odd, even);
+    } else {
+      steps_of_odd = steps_of_even = odd;
     }
+    if constexpr (kind == GridKind::uniform) least = hn::Mul(least, odd);
   }
 
   // b * steps is exact: whether it is fused with the addition makes no difference.
@@ -100,10 +138,10 @@ struct ShiftedGrid {
 
 // Squared errors of the lanes under the scale fraction * 2^x, their quotients being by that fraction.
 template <bool kClips, GridKind kind>
-HWY_INLINE VF grid_error(const QuotientLanes& cells, Format format, float fraction, VI x) {
+HWY_INLINE VF grid_error(const QuotientLanes& cells, const FormatGrid& format, float fraction, VI x) {
   const DF df;
   const ShiftedGrid<kind> grid(format, x);
-  const VF limit = hn::Mul(hn::Set(df, format.max_value()), power_of_two(x));
+  const VF limit = hn::Mul(hn::Set(df, format.max_value), power_of_two(x));
   const VF factor = hn::Set(df, fraction);
   VF cost[1];
   sums_of_squares_at(
@@ -118,8 +156,8 @@ HWY_INLINE VF grid_error(const QuotientLanes& cells, Format format, float fracti
 }
 
 template <bool kClips>
-HWY_NOINLINE VF scaled_error(const QuotientLanes& cells, Format format, float fraction, VI x) {
-  switch (grid_kind(format)) {
+HWY_NOINLINE VF scaled_error(const QuotientLanes& cells, const FormatGrid& format, float fraction, VI x) {
+  switch (format.kind) {
     case GridKind::uniform:
       return grid_error<kClips, GridKind::uniform>(cells, format, fraction, x);
     case GridKind::powers:

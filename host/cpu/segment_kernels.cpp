@@ -24,16 +24,21 @@ void load_segments(const WeightPiece& piece, std::uint64_t first, int count, flo
 // The sums under one scale.
 struct ScaleSums {
   ScaleSums(const SegmentScale& segment_scale, std::size_t place)
-      : scale(segment_scale), index(place), exponent(static_cast<int>(float_bits(scale.scale) >> 23) - 127) {}
+      : scale(segment_scale),
+        grid(scale.format),
+        index(place),
+        exponent(static_cast<int>(float_bits(scale.scale) >> 23) - 127) {}
 
+  // Quotients by `fraction`, but where that is 1.
   HWY_INLINE void add(const Tile& tile, float fraction, const Quotients& quotients) {
     const DF df;
     alignas(64) float errors[kTileCells];
     for (int lane = 0; lane < kTileCells; lane += kLanes) {
-      const QuotientLanes cells(tile, quotients, lane);
+      const QuotientLanes cells =
+          fraction == 1.0f ? QuotientLanes(tile, lane) : QuotientLanes(tile, quotients, lane);
       const VI x = hn::Set(DI(), exponent);
-      hn::Store(scale.clips ? scaled_error<true>(cells, scale.format, fraction, x)
-                            : scaled_error<false>(cells, scale.format, fraction, x),
+      hn::Store(scale.clips ? scaled_error<true>(cells, grid, fraction, x)
+                            : scaled_error<false>(cells, grid, fraction, x),
                 df, errors + lane);
     }
     error.add(errors);
@@ -44,6 +49,7 @@ struct ScaleSums {
   }
 
   SegmentScale scale;
+  FormatGrid grid;
   std::size_t index;
   int exponent;
   CellSum error, clipped;
@@ -62,7 +68,8 @@ void score_segments(const WeightPiece& piece, CellRange cells, float normalizer,
     for (int eighths = 0; eighths < 8; ++eighths) {
       if (sums_of_eighths[eighths].empty()) continue;
       const float fraction = 1.0f + static_cast<float>(eighths) / 8.0f;
-      for (int lane = 0; lane < kTileCells; lane += kLanes) divide(tile, lane, fraction, quotients);
+      if (eighths != 0)
+        for (int lane = 0; lane < kTileCells; lane += kLanes) divide(tile, lane, fraction, quotients);
       for (ScaleSums& sums : sums_of_eighths[eighths]) sums.add(tile, fraction, quotients);
     }
   }

@@ -162,14 +162,20 @@ HWY_INLINE bool find_normalizers(int lowest, Tile& tile) {
   return changed;
 }
 
+// The power of two that a magnitude begins with.
+HWY_INLINE VF binade_of(VF magnitude) {
+  return hn::And(magnitude, hn::BitCast(DF(), hn::Set(DU(), 0x7F800000u)));
+}
+
 HWY_INLINE void normalize(Tile& tile) {
   const DF df;
   for (int lane = 0; lane < kTileCells; lane += kLanes) {
     const VF normalizer = hn::Load(df, tile.normalizer + lane);
-    const float* w = tile.weights + lane;
-    float* out = tile.magnitudes + lane;
-    for (int j = 0; j < tile.length; ++j, w += kTileCells, out += kTileCells)
-      hn::Store(hn::Mul(hn::Abs(hn::Load(df, w)), normalizer), df, out);
+    for (int at = lane; at < tile.length * kTileCells; at += kTileCells) {
+      const VF magnitude = hn::Mul(hn::Abs(hn::Load(df, tile.weights + at)), normalizer);
+      hn::Store(magnitude, df, tile.magnitudes + at);
+      hn::Store(binade_of(magnitude), df, tile.binades + at);
+    }
   }
 }
 

@@ -23,6 +23,7 @@ struct Tile {
   int cell_size;                                        // weights in a full cell; length or more
   alignas(64) float weights[kMaxCell * kTileCells];     // as in the checkpoint, with their signs
   alignas(64) float magnitudes[kMaxCell * kTileCells];  // |w| * normalizer of the cell's block
+  alignas(64) float binades[kMaxCell * kTileCells];     // 2^k <= magnitude < 2^(k+1), 0 for subnormal ones
 
   // Per cell: the largest |w| of its block and the next, its normalizer 2^-exponent, chosen so that the
   // block's largest magnitude is in [1, 2) where that keeps the scales below in range, and that exponent.

@@ -3,6 +3,7 @@
 
 #include "afp/backend.hpp"            // IWYU pragma: export
 #include "afp/block_grid.hpp"         // IWYU pragma: export
+#include "afp/block_sample.hpp"       // IWYU pragma: export
 #include "afp/candidates.hpp"         // IWYU pragma: export
 #include "afp/checkpoint.hpp"         // IWYU pragma: export
 #include "afp/codec.hpp"              // IWYU pragma: export
