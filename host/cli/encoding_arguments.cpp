@@ -40,8 +40,9 @@ void EncodingArguments::declare_rules(CommandLine& command) {
     constexpr std::uint64_t kMost = 1 << 20;
     for (Rule& rule : parse_rules(read_text(path, kMost), path)) rules.push_back(std::move(rule));
   };
-  command.repeated("--keep", "REGEX", add_rule("keep"), "leave tensors whose name has a match as they are");
-  command.repeated("--only", "REGEX", add_rule("only"), "quantize those with a match, leave all others");
+  command.describe("--keep, --only REGEX", "leave tensors whose name has a match, or quantize only them");
+  command.repeated("--keep", "REGEX", add_rule("keep"), "");
+  command.repeated("--only", "REGEX", add_rule("only"), "");
   command.repeated("--set", "REGEX=ENCODING", add_rule("set"), "give those an Encoding, as 'mlp=E3M2/row'");
   command.repeated("--rules", "FILE", add_rules_file, "lines such as: keep REGEX or set REGEX=ENCODING");
 }
@@ -50,11 +51,11 @@ void EncodingArguments::declare_sizes(CommandLine& command, bool with_format) {
   command.value("--bits", "N", bits, "bits a weight, 2 to 8 (default 4)");
   if (with_format)
     command.value("--format", "FORMAT", format,
-                  "instead: E2M1 (2 exponent bits, 1 mantissa bit), or whole, as E2M1/32/e8m0");
+                  "instead: exponent and mantissa bits, or whole, E2M1/32/e8m0");
   command.value("--block", "BLOCK", block,
-                "weights that share a scale: tensor, row, 16 (default), 32, 64 or 128");
+                "what shares a scale: tensor, row, 16 (default), 32, 64, 128");
   command.value("--scale", "KIND", scale,
-                "e8m0 (powers of two) or ue4m3 (finer, the default of small blocks)");
+                "e8m0 (powers of two) or ue4m3 (finer; default of 16 .. 128)");
   command.value("--effort", "EFFORT", effort, "exact (default) or fast: near-best scales, sooner");
 }
 

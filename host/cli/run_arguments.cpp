@@ -19,7 +19,7 @@ void RunArguments::declare_reporting(CommandLine& command, const std::string& ve
   command.flag("--quiet", quiet, "no progress and no summary, errors only");
   if (!verbose_help.empty()) command.flag("--verbose", verbose, verbose_help);
   command.value("--progress", "KIND", progress,
-                "bar, json or none (default: bar on a terminal, else one line of JSON a second on stderr)");
+                "bar, json (a line a second) or none; on stderr");
 }
 
 void RunArguments::check(const CommandLine& command) {

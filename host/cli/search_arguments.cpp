@@ -26,17 +26,18 @@ void SearchArguments::declare_budget(CommandLine& command) {
 
 void SearchArguments::declare_search(CommandLine& command) {
   command.value("--candidates", "SPACE", candidates,
-                "Encodings to mix, as 'N=3..6,E=1..3,block=16|32,scale=e8m0,keep'");
-  command.value("--objective", "NAME", objective, "mse (default), or for tensor blocks kl, kl-seed");
-  command.value("--importance", "FILE", importance, "safetensors: weights of the error by input channel");
+                "Encodings to mix, as 'N=3..6,E=1|2,block=16|32,keep'");
+  command.value("--objective", "NAME", objective, "mse (default), or of tensor blocks kl, kl-seed");
+  command.value("--importance", "FILE", importance, "safetensors: weights of the error by column");
   command.value("--sample", "1/K", sample, "measure one block in K (row and small blocks)");
-  command.value("--method", "NAME", method, "exact (default), anneal, genetic or bayes");
-  command.value("--seed", "S", seed, "of the methods that draw random numbers (default 0)");
+  command.describe("--method NAME, --seed S", "exact (default), anneal, genetic or bayes");
+  command.value("--method", "NAME", method, "");
+  command.value("--seed", "S", seed, "");
   command.repeated(
       "--tie", "REGEX", [this](const std::string& text) { ties.push_back(text); },
-      "one Encoding for tensors that match with equal (groups); repeatable");
+      "tensors that match with equal (groups) get one Encoding");
   command.flag("--uniform", uniform, "one Encoding for the whole model");
-  command.value("--penalty-exponent", "L", penalty_exponent, "with --uniform: times hardware penalty^L");
+  command.value("--penalty-exponent", "L", penalty_exponent, "of --uniform: costs times hardware penalty^L");
   command.value("--preset", "NAME", preset, "iccv2021: the original's search for one (N, E)");
 }
 

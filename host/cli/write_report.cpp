@@ -38,6 +38,7 @@ void write_report(const Checkpoint& input, const SearchRequest& request, const S
     data.uniform.push_back({choice.bits, choice.exponent_bits, choice.cost, choice.penalty, choice.score});
   data.uniform_chosen = run.uniform_chosen;
   data.penalty_exponent = request.model.penalty_exponent;
+  if (request.model.solver.method == Method::exact) data.trace.clear();  // a line of two points
   data.histogram = worst_tensor_histogram(input, run.result.plan);
   write_text(*request.report_file, report_html(data));
 }

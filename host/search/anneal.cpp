@@ -26,9 +26,11 @@ constexpr std::size_t kGroup = 4;  // chains that a thread steps together
 constexpr std::uint32_t kMostChains = 16;
 constexpr std::uint64_t kFewSteps = 1000;  // a chain should make at least, before there is a second one
 
-// From the median change of value down to its ten-thousandth, and the price of a byte up to twice its worth.
+// From ten times the median change of value down to a hundred-thousandth of it, at the last to 0; the price
+// of a byte grows to twice its worth.
 constexpr std::size_t kLevels = 60;
-constexpr double kCooling = 0.8555;      // to the power of 59: 1.0e-4
+constexpr double kFirstOfMedian = 10.0;
+constexpr double kCooling = 0.79123;     // to the power of 59: 1.0e-6
 constexpr double kPriceGrowth = 1.0118;  // to the power of 59: 2.0
 
 // The original's.
@@ -72,9 +74,10 @@ Schedule scaled_schedule(const Walk& walk, double byte_price, const SearchOption
   Schedule schedule;
   schedule.chains = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(total / kFewSteps, 1, kMostChains));
   const std::uint64_t steps = std::max<std::uint64_t>(1, total / schedule.chains);
-  Level level{median_change(walk, options.seed), byte_price, 0};
+  Level level{kFirstOfMedian * median_change(walk, options.seed), byte_price, 0};
   for (std::size_t i = 0; i < kLevels; ++i) {
     level.steps = steps * (i + 1) / kLevels - steps * i / kLevels;
+    if (i + 1 == kLevels) level.temperature = 0.0;
     if (level.steps > 0) schedule.levels.push_back(level);
     level.temperature *= kCooling;
     level.over_price *= kPriceGrowth;

@@ -144,11 +144,23 @@ class CorePass {
     for (const State& state : states) bounds.push_back(bound(state.bytes, state.value));
     std::vector<double> sorted = bounds;
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(width_), sorted.end());
-    const double first_dropped = sorted[width_];
-    dropped_ = std::min(dropped_, first_dropped);
-    std::size_t kept = 0;
-    for (std::size_t s = 0; s < states.size(); ++s)
-      if (bounds[s] < first_dropped) states[kept++] = states[s];
+    const double limit = sorted[width_];
+    dropped_ = std::min(dropped_, limit);
+    // Of those at the limit, evenly spread ones fill up the width: where bytes and values go together, all
+    // are.
+    const auto below = static_cast<std::size_t>(
+        std::count_if(bounds.begin(), bounds.end(), [&](double bound) { return bound < limit; }));
+    const auto at_limit = static_cast<std::size_t>(std::count(bounds.begin(), bounds.end(), limit));
+    const std::size_t free = width_ - below;
+    std::size_t kept = 0, seen = 0;
+    for (std::size_t s = 0; s < states.size(); ++s) {
+      bool keep = bounds[s] < limit;
+      if (bounds[s] == limit) {
+        keep = (seen + 1) * free / at_limit > seen * free / at_limit;
+        ++seen;
+      }
+      if (keep) states[kept++] = states[s];
+    }
     states.resize(kept);
   }
 

@@ -20,7 +20,7 @@ struct Change {
 
 struct OpenRow {
   std::uint32_t row;
-  std::vector<Change> changes;  // by ascending bytes, the base among them
+  std::vector<Change> changes;  // undominated, by ascending bytes, the base among them
   double distance;              // from the price of a byte to that of the nearest step away from the base
 };
 

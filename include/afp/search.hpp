@@ -54,13 +54,19 @@ std::string_view to_string(Method method);
 
 struct SearchOptions {
   Method method = Method::exact;
-  std::uint64_t seed = 0;                   // of anneal, genetic and bayes: the same seed, the same result
-  std::uint64_t evaluations = 0;            // to stop after, roughly; 0: what suits the problem's size
+  std::uint64_t seed = 0;  // of anneal, genetic and bayes: the same seed, the same result
+
+  // To stop after, roughly; 0: what suits the problem's size. Of `exact`: states of dynamic programming,
+  // after which the gap says what is not proven; anneal: moves, of all chains; genetic: individuals; bayes:
+  // costs looked at, by default at most half of the table (but for the few of each row that it starts from).
+  std::uint64_t evaluations = 0;
+
   int threads = 0;                          // 0: as many as the machine has; changes no result
   const std::atomic<bool>* stop = nullptr;  // when it becomes true the search ends with Interrupted
 
-  // Annealing by the original's temperatures (100 down to 1 by a factor of 0.8) in the unit of costs, and its
-  // rule to stop after five rejections one after another. Else temperatures follow the median change of cost.
+  // Annealing by the original's temperatures (100 down to 1 by a factor of 0.8, one move of each row, on
+  // average, at each) in the unit of costs, and its rule to stop after five rejections one after another.
+  // Else temperatures follow the median change of cost.
   bool original_schedule = false;
 };
 
@@ -69,27 +75,33 @@ struct SearchResult {
   double cost = 0.0;                // of the choice, without price
   std::uint64_t bytes = 0;          // of the choice
   double bound = 0.0;               // no choice within the budget costs less (price * bytes included)
-  double gap = 0.0;                 // (cost + price * bytes - bound) / bound; 0 where it is proven optimal
+  double gap = 0.0;  // (cost + price * bytes - bound) / bound: infinite over a bound of 0, 0 where it is
+                     // proven optimal, to within the rounding of sums of doubles
 
-  // How the search went: the least cost found so far, at each improvement and at the end.
+  // How the search went: the least cost found so far (price * bytes included), at each improvement and at the
+  // end.
   struct TracePoint {
     std::uint64_t evaluations;
     double seconds;
     double cost;
   };
   std::vector<TracePoint> trace;
-  std::uint64_t evaluations = 0;  // assignments (or single moves) scored
+  std::uint64_t evaluations = 0;  // as SearchOptions counts them; of `exact` the table's entries as well
   double seconds = 0.0;
 };
 
 // Throws UsageError where no choice is within the budget (saying the least possible size in bytes), where a
-// row has no available column, where the table's sizes contradict each other or a cost is NaN or negative,
+// row has no available column, where the table's sizes contradict each other, where a cost or the price is
+// NaN or negative or costs add up beyond the range of a double, where all rows may take more than 2^62 bytes,
 // and where `bayes` has more than 20 rows.
+//
+// A result depends on the problem, method, seed and evaluations alone: not on threads, time or machine. Of
+// bayes, whose linear algebra a compiler may order anew, it holds for one build.
 SearchResult search(const SearchProblem& problem, const SearchOptions& options);
 
 // What every budget buys: the corners of the lower convex hull of (bytes, cost) over all choices, by
-// ascending bytes, thinned out evenly to at most `most` of them; ends are kept. The problem's own budget does
-// not count.
+// ascending bytes, thinned out evenly to at most `most` of them; ends are kept. The problem's own budget and
+// price do not count. Throws UsageError as search() does, and for `most` below 2.
 struct FrontPoint {
   std::uint64_t bytes = 0;
   double cost = 0.0;
