@@ -67,7 +67,7 @@ svg .halo{paint-order:stroke;stroke:var(--bg);stroke-width:4px;stroke-linejoin:r
 .b2{fill:var(--b2);background:var(--b2)}.b3{fill:var(--b3);background:var(--b3)}.b4{fill:var(--b4);background:var(--b4)}
 .b5{fill:var(--b5);background:var(--b5)}.b6{fill:var(--b6);background:var(--b6)}.b7{fill:var(--b7);background:var(--b7)}
 .b8{fill:var(--b8);background:var(--b8)}
-.pale{opacity:.6}
+.pale{opacity:.65}.paler{opacity:.4}
 .kept{fill:var(--bg);stroke:var(--kept);stroke-width:1.25}
 .rb{shape-rendering:crispEdges}
 .rb.none{fill:var(--grid)}
@@ -119,6 +119,7 @@ summary{cursor:pointer;color:var(--acc);font-size:14.5px}
 footer{margin-top:64px;padding-bottom:64px;color:var(--mut);font-size:13.5px}
 footer p{max-width:none;margin:0 0 4px}
 footer pre{margin:0 0 16px;color:var(--ink2)}
+pre span{display:inline-block;max-width:100%}
 .tip{position:fixed;z-index:9;pointer-events:none;max-width:320px;padding:5px 9px;border-radius:4px;background:var(--ink);color:var(--bg);font-size:13px;line-height:1.4;overflow-wrap:anywhere}
 .hot{stroke:var(--ink);stroke-width:2}
 @media screen and (max-width:699px){
