@@ -10,7 +10,7 @@ const std::string_view kReportStyle = R"css(
 :root{color-scheme:light dark;
 --bg:#ffffff;--soft:#f7f8fa;--ink:#15191f;--ink2:#3c4450;--mut:#5a6371;--rule:#d5dae1;--grid:#e9ecf0;
 --acc:#1d5fb4;--bar:#7d92ae;--band:#c3cbd6;--c1:#1d5fb4;--c2:#b2520b;--kept:#79828f;
---b2:#cf7a00;--b3:#d4482e;--b4:#b92c93;--b5:#7b46c9;--b6:#173f9e;--b7:#0c2d5c;--b8:#0b1326;
+--b2:#cf7a00;--b3:#d4482e;--b4:#b92c93;--b5:#7b46c9;--b6:#173f9e;--b7:#083c4e;--b8:#0a1020;
 --h0:#ffffff;--h1:#eff4fb;--h2:#dfe9f6;--h3:#cdddf1;--h4:#b9cfeb;--h5:#a3c0e4;--h6:#8cb0dc;--h7:#74a0d4;--hk:#15191f}
 @media screen and (prefers-color-scheme:dark){:root{
 --bg:#12151a;--soft:#191d24;--ink:#eceff3;--ink2:#c3cad4;--mut:#98a2b0;--rule:#333a45;--grid:#232932;
