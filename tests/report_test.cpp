@@ -323,6 +323,7 @@ TEST(Report, FrontHasAMarkAPointWhereItsNumbersAre) {
       for (std::size_t i = 0; i < singles.size(); ++i) {
         const Box box = box_of(*singles[i]);
         const UniformPoint& point = data.front.uniform[i];
+        EXPECT_GE(box.width(), 5.0);
         check((box.left + box.right) / 2, (box.top + box.bottom) / 2, point.bpw, point.cost,
               point.squared_error);
         EXPECT_TRUE(singles[i]->has_class("b" + std::to_string(point.encoding.bits())));
@@ -349,6 +350,23 @@ TEST(Report, WhatIsExactStaysOnTheDrawing) {
         const double x = text->number("x"), y = text->number("y");
         EXPECT_TRUE(paper.holds({x, y, x, y})) << text->text();
       }
+    }
+  }
+}
+
+TEST(Report, WhatIsExactLiesBeyondTheAxis) {
+  for (const bool is_divergence : {false, true}) {
+    ReportData data = is_divergence ? divergence_data() : sample_data();
+    data.front.mixed.back().cost = data.front.mixed.back().squared_error = 0.0;
+    // the best that is not exact, at the end of the axis
+    data.front.uniform.back().cost = data.front.uniform.back().squared_error = 1e-6;
+    const auto page = read_page(report_html(data));
+    for (const std::string& id : both("front")) {
+      const Element& svg = drawing(*page, id);
+      const double exact = marks(svg, "circle", "pt").back()->number("cy");
+      const Box best = box_of(*marks(svg, "rect", "un").back());
+      const double beyond = (best.top + best.bottom) / 2 - exact;
+      EXPECT_GT(is_divergence ? -beyond : beyond, 10.0);
     }
   }
 }
@@ -390,6 +408,16 @@ TEST(Report, ManyTensorsShareColumns) {
     };
     EXPECT_NEAR(ribbon("none") / ribbon(""), 0.25, 0.002);
     for (const char* css : {"b3", "b4", "b5"}) EXPECT_NEAR(ribbon(css) / ribbon(""), 0.25, 0.002);
+    // What is in one column lies above one another, and all of it above the axis.
+    const auto parts = marks(svg, "rect", "rb");
+    const double axis = marks(svg, "line", "axis")[0]->number("y1");
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const Box box = box_of(*parts[i]);
+      EXPECT_LT(box.bottom, axis + 0.1);
+      if (i > 0 && parts[i - 1]->number("x") == box.left) {
+        EXPECT_NEAR(box.bottom, parts[i - 1]->number("y"), 0.03);
+      }
+    }
     // A column: every number of bits once, between the ends of its range.
     const auto dots = marks(svg, "circle", "tm");
     const auto bands = marks(svg, "line", "band");
@@ -452,14 +480,24 @@ TEST(Report, HistogramHasABarABinAndAStemACode) {
 }
 
 TEST(Report, TraceFallsTowardsItsBound) {
-  const ReportData data = full_data();
+  ReportData data = full_data();
+  data.bound = 0.5 * data.cost;
   const auto page = read_page(report_html(data));
   for (const std::string& id : both("trace")) {
     const Element& svg = drawing(*page, id);
     const auto points = marks(svg, "circle", "pt"), bounds = marks(svg, "line", "bound");
     ASSERT_EQ(points.size(), data.trace.size());
     ASSERT_EQ(bounds.size(), 1u);
+    // costs fall by more than 20 times, so the axis is logarithmic
+    const double first = points.front()->number("cy"), last = points.back()->number("cy");
+    const auto expected_y = [&](double cost) {
+      return std::lerp(first, last,
+                       std::log(cost / data.trace.front().cost) /
+                           std::log(data.trace.back().cost / data.trace.front().cost));
+    };
+    EXPECT_NEAR(bounds[0]->number("y1"), expected_y(data.bound), 0.2);
     for (std::size_t i = 0; i < points.size(); ++i) {
+      EXPECT_NEAR(points[i]->number("cy"), expected_y(data.trace[i].cost), 0.2);
       EXPECT_LE(points[i]->number("cy"), bounds[0]->number("y1"));
       if (i > 1) {  // evaluations triple every time: even steps of a logarithm
         EXPECT_NEAR(points[i]->number("cx") - points[i - 1]->number("cx"),

@@ -262,9 +262,16 @@ std::string uniform_section(const ReportData& data) {
   return section("uniform", "One Format for all", paragraph(out) + uniform_map(data));
 }
 
+// Words in a box each: lines break between them, not at their hyphens.
+std::string command_words(std::string_view command) {
+  std::string out = "<span>";
+  for (const char c : escaped(command)) out += c == ' ' ? std::string("</span> <span>") : std::string(1, c);
+  return out + "</span>";
+}
+
 std::string foot(const ReportData& data) {
   std::string out = "<footer>\n";
-  if (!data.command.empty()) out += fmt::format("<pre>{}</pre>\n", escaped(data.command));
+  if (!data.command.empty()) out += fmt::format("<pre>{}</pre>\n", command_words(data.command));
   out += paragraph(
       "<b>bpw</b>: bits per weight over the selected tensors, scales included; sizes are of all weight "
       "files.");

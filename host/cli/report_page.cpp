@@ -10,7 +10,7 @@ const std::string_view kReportStyle = R"css(
 :root{color-scheme:light dark;
 --bg:#ffffff;--soft:#f7f8fa;--ink:#15191f;--ink2:#3c4450;--mut:#5a6371;--rule:#d5dae1;--grid:#e9ecf0;
 --acc:#1d5fb4;--bar:#7d92ae;--band:#c3cbd6;--c1:#1d5fb4;--c2:#b2520b;--kept:#79828f;
---b2:#cf7a00;--b3:#d4482e;--b4:#b92c93;--b5:#7b46c9;--b6:#173f9e;--b7:#0c2d5c;--b8:#0b1326;
+--b2:#cf7a00;--b3:#d4482e;--b4:#b92c93;--b5:#7b46c9;--b6:#173f9e;--b7:#083c4e;--b8:#0a1020;
 --h0:#ffffff;--h1:#eff4fb;--h2:#dfe9f6;--h3:#cdddf1;--h4:#b9cfeb;--h5:#a3c0e4;--h6:#8cb0dc;--h7:#74a0d4;--hk:#15191f}
 @media screen and (prefers-color-scheme:dark){:root{
 --bg:#12151a;--soft:#191d24;--ink:#eceff3;--ink2:#c3cad4;--mut:#98a2b0;--rule:#333a45;--grid:#232932;
@@ -67,7 +67,7 @@ svg .halo{paint-order:stroke;stroke:var(--bg);stroke-width:4px;stroke-linejoin:r
 .b2{fill:var(--b2);background:var(--b2)}.b3{fill:var(--b3);background:var(--b3)}.b4{fill:var(--b4);background:var(--b4)}
 .b5{fill:var(--b5);background:var(--b5)}.b6{fill:var(--b6);background:var(--b6)}.b7{fill:var(--b7);background:var(--b7)}
 .b8{fill:var(--b8);background:var(--b8)}
-.pale{opacity:.6}
+.pale{opacity:.65}.paler{opacity:.4}
 .kept{fill:var(--bg);stroke:var(--kept);stroke-width:1.25}
 .rb{shape-rendering:crispEdges}
 .rb.none{fill:var(--grid)}
@@ -119,6 +119,7 @@ summary{cursor:pointer;color:var(--acc);font-size:14.5px}
 footer{margin-top:64px;padding-bottom:64px;color:var(--mut);font-size:13.5px}
 footer p{max-width:none;margin:0 0 4px}
 footer pre{margin:0 0 16px;color:var(--ink2)}
+pre span{display:inline-block;max-width:100%}
 .tip{position:fixed;z-index:9;pointer-events:none;max-width:320px;padding:5px 9px;border-radius:4px;background:var(--ink);color:var(--bg);font-size:13px;line-height:1.4;overflow-wrap:anywhere}
 .hot{stroke:var(--ink);stroke-width:2}
 @media screen and (max-width:699px){

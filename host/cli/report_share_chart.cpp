@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <utility>
 
@@ -33,11 +34,12 @@ std::vector<EncodingShare> encoding_shares(const ReportData& data) {
   };
   std::sort(shares.begin(), shares.end(),
             [&](const EncodingShare& a, const EncodingShare& b) { return key(a) < key(b); });
-  // Encodings of equal bits share a colour: every second one is paler
-  int of_these_bits = 0;
+  // Encodings of equal bits share a colour, in three strengths by turns
+  constexpr std::array<std::string_view, 3> kStrengths = {"", " pale", " paler"};
+  std::size_t of_these_bits = 0;
   for (std::size_t i = 0; i < shares.size(); ++i) {
     of_these_bits = i > 0 && key(shares[i]).first == key(shares[i - 1]).first ? of_these_bits + 1 : 0;
-    shares[i].css = bits_class(shares[i].encoding) + (of_these_bits % 2 == 1 ? " pale" : "");
+    shares[i].css = bits_class(shares[i].encoding) + std::string(kStrengths[of_these_bits % 3]);
   }
   return shares;
 }

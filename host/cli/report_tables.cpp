@@ -218,11 +218,11 @@ std::string share_table(const ReportData& data) {
   }
   const double error = total_error(data);
   HtmlTable table("Weights, bytes and error by Encoding", {{"Encoding"},
-                                                           {"Tensors", "n"},
+                                                           {"Tensors", "n opt"},
                                                            {"Weights", "n opt"},
-                                                           {"Share", "n"},
+                                                           {"Share of weights", "n"},
                                                            {"Bytes", "n opt"},
-                                                           {"Share", "n"},
+                                                           {"Share of bytes", "n"},
                                                            {"Share of error", "n"}});
   for (const EncodingShare& share : shares)
     table.add({{swatch(share.css) + (share.encoding ? code(share.name) : "kept")},
