@@ -6,6 +6,7 @@
 #include "afp/codec.hpp"
 
 namespace afp {
+
 CumulativeCounts::CumulativeCounts(const Statistics& statistics)
     : dtype_(statistics.dtype()),
       first_(statistics.first_key()),
@@ -13,8 +14,8 @@ CumulativeCounts::CumulativeCounts(const Statistics& statistics)
       zeros_(statistics.zeros()),
       total_(zeros_),
       prefix_(end_ - first_ + 1) {
-  if (dtype_ == DType::F32) on_base_.resize(end_ - first_);
   const bool is_f32 = dtype_ == DType::F32;
+  if (is_f32) on_base_.resize(end_ - first_);
   std::uint64_t running = 0;
   for (std::size_t i = 0; i < end_ - first_; ++i) {
     prefix_[i] = running;

@@ -1,6 +1,8 @@
 // The passes of a measurement, and the costs from what they gathered.
 #include "afp/tensor_costs.hpp"
 
+#include <utility>
+
 #include "afp/error.hpp"
 #include "afp/key_table.hpp"
 #include "host/core/cumulative_counts.hpp"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "afp/error.hpp"
 #include "afp/objective.hpp"
@@ -49,7 +50,7 @@ void TensorEncoder::scan(const WeightPiece& piece) {
     Statistics part(dtype_);
     backend_.accumulate(piece, part);
     const std::lock_guard lock(mutex_);
-    statistics_->merge(part);
+    statistics_->merge(std::move(part));
     return;
   }
   const Extent extent = backend_.extent(piece);

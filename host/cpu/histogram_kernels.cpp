@@ -11,14 +11,22 @@
 #include "afp/codec.hpp"
 #include "host/cpu/kernels.hpp"
 
+#ifndef AFP_HOST_CPU_HISTOGRAM_KERNELS_
+#define AFP_HOST_CPU_HISTOGRAM_KERNELS_
+namespace afp::cpu {
+inline constexpr std::size_t kHistogramTables = 4;  // of small histograms
+}
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace afp::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// counts: `tables` tables of bins() + 1 numbers, the last of them for weights above the limit. Neighbouring
+// counts: kTables tables of bins() + 1 numbers, the last of them for weights above the limit. Neighbouring
 // weights, which often fall into one bin, count in different tables and do not wait for each other.
-void count_floats(const std::byte* weights, std::uint64_t count, const LinearHistogram& histogram,
-                  std::size_t tables, std::uint32_t* counts) {
+template <std::size_t kTables>
+HWY_INLINE void count_in_tables(const std::byte* weights, std::uint64_t count,
+                                const LinearHistogram& histogram, std::uint32_t* counts) {
   const hn::ScalableTag<float> df;
   const hn::RebindToSigned<decltype(df)> di;
   const std::size_t lanes = hn::Lanes(df), bins = histogram.bins(), stride = bins + 1;
@@ -27,6 +35,8 @@ void count_floats(const std::byte* weights, std::uint64_t count, const LinearHis
   // The product below is off by at most 2^-23 of its value, and edges are rounded by 2^-24.
   const float margin_value = static_cast<float>(bins) * 0x1p-22f;
 
+  std::uint32_t* tables[kTables];
+  for (std::size_t t = 0; t < kTables; ++t) tables[t] = counts + t * stride;
   const auto limit = hn::Set(df, limit_value), per_bin = hn::Set(df, per_bin_value);
   const auto margin = hn::Set(df, margin_value), far_margin = hn::Set(df, 1.0f - margin_value);
   const auto above = hn::Set(di, static_cast<std::int32_t>(bins));
@@ -52,11 +62,18 @@ void count_floats(const std::byte* weights, std::uint64_t count, const LinearHis
       } else {
         hn::Store(hn::IfThenElse(hn::RebindMask(di, within), bin, above), di, indices);
       }
-      for (std::size_t l = 0; l < lanes; ++l)
-        ++counts[(l & (tables - 1)) * stride + static_cast<std::size_t>(indices[l])];
+      for (std::size_t l = 0; l < lanes; ++l) ++tables[l % kTables][indices[l]];
     }
   }
   for (; i < count; ++i) ++counts[bin_of(i)];
+}
+
+void count_floats(const std::byte* weights, std::uint64_t count, const LinearHistogram& histogram,
+                  std::size_t tables, std::uint32_t* counts) {
+  if (tables == kHistogramTables)
+    count_in_tables<kHistogramTables>(weights, count, histogram, counts);
+  else
+    count_in_tables<1>(weights, count, histogram, counts);
 }
 
 }  // namespace afp::cpu::HWY_NAMESPACE
@@ -77,7 +94,8 @@ std::vector<std::uint64_t> histogram_counts(const std::byte* weights, DType dtyp
   }
   constexpr std::size_t kSmallTable = 16384;
   constexpr std::uint64_t kMost = 0xFFFFFFFFu;  // weights that a table's numbers can count
-  const std::size_t tables = histogram.bins() < kSmallTable ? 4 : 1, stride = histogram.bins() + 1;
+  const std::size_t tables = histogram.bins() < kSmallTable ? kHistogramTables : 1,
+                    stride = histogram.bins() + 1;
   std::vector<std::uint64_t> result(histogram.bins());
   std::vector<std::uint32_t> counts(tables * stride);
   for (std::uint64_t done = 0; done < count; done += kMost) {

@@ -11,7 +11,6 @@
 // weight is not the one of largest magnitude.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
