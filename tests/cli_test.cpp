@@ -26,7 +26,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Words = std::vector<std::string>;
 
-const std::vector<std::string> kVerbs = {"inspect", "quantize", "dequantize", "verify"};
+const std::vector<std::string> kVerbs = {"inspect", "search", "quantize", "dequantize", "verify"};
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -110,7 +110,7 @@ TEST_F(Cli, HelpFitsAScreen) {
     EXPECT_EQ(finished.exit_code, 0);
     EXPECT_EQ(finished.err, "");
     const std::vector<std::string> lines = lines_of(finished.out);
-    EXPECT_LE(lines.size(), 40u) << finished.out;
+    EXPECT_LE(lines.size(), 50u) << finished.out;
     EXPECT_GE(lines.size(), 10u) << finished.out;
     for (const std::string& line : lines) EXPECT_LE(line.size(), 80u) << line;
   }
@@ -138,7 +138,7 @@ std::vector<Words> examples_in(const std::string& help) {
 }
 
 TEST_F(Cli, ExamplesOfEveryVerbWorkAsPrinted) {
-  for (const std::string verb : {"quantize", "inspect", "verify", "dequantize"}) {
+  for (const std::string verb : {"search", "quantize", "inspect", "verify", "dequantize"}) {
     const std::vector<Words> examples = examples_in(afp({verb, "--help"}).out);
     EXPECT_EQ(examples.size(), 2u);
     for (const Words& example : examples) {
@@ -169,6 +169,177 @@ TEST_F(Cli, VersionNamesCommitBackendAndSimdTarget) {
       finished.out,
       std::regex(R"(afp \d+\.\d+\.\d+ \(commit (unknown|[0-9a-f]{7,})\), cpu backend, [A-Z0-9_]+\n)")))
       << finished.out;
+}
+
+// --- Search ------------------------------------------------------------------------------------------
+
+const Words kSearchKeys = {"objective", "method", "seed",        "budget", "cost",
+                           "bound",     "gap",    "evaluations", "seconds"};
+
+TEST_F(Cli, SearchPrintsItsChoiceAsJson) {
+  const Json json = afp_json({"search", "model", "--target-bpw", "4.6", "--candidates", "N=3..6"});
+  Words keys = kSearchKeys;
+  keys.insert(keys.end(), {"tensors", "total", "minimizes", "sample", "measure_seconds"});
+  EXPECT_EQ(keys_of(json), keys);
+  EXPECT_EQ(json["objective"], "mse");
+  EXPECT_EQ(json["method"], "exact");
+  EXPECT_EQ(json["budget"], 1766);  // 3072 weights
+  EXPECT_EQ(json["gap"], 0.0);
+  ASSERT_EQ(json["tensors"].size(), 4u);
+  EXPECT_EQ(keys_of(json["tensors"][0]), (Words{"name", "encoding", "cost", "bpw"}));
+  EXPECT_EQ(keys_of(json["total"]),
+            (Words{"weights", "bytes", "packed_bytes", "file_bytes", "bpw", "sqnr_db"}));
+  EXPECT_LE(json["total"]["bpw"], 4.6);
+  EXPECT_EQ(json["minimizes"], "cost");
+}
+
+TEST_F(Cli, ASearchedPlanIsCarriedOutAsPredicted) {
+  const Json predicted =
+      afp_json({"search", "model", "-o", "plan.json", "--target-bpw", "4.2", "--block", "32"});
+  const Json written = afp_json({"quantize", "model", "-o", "packed", "--plan", "plan.json"});
+  EXPECT_EQ(written["total"]["packed_bytes"], predicted["total"]["packed_bytes"]);
+  EXPECT_EQ(std::filesystem::file_size(folder_ / "packed/model.safetensors"),
+            predicted["total"]["file_bytes"]);
+  EXPECT_EQ(written["total"]["sqnr_db"], predicted["total"]["sqnr_db"]);
+  const Json verified = afp_json({"verify", "packed", "--against", "model"});
+  EXPECT_NEAR(verified["sqnr_db"], predicted["total"]["sqnr_db"], 1e-5);
+  // In one step.
+  const Json together =
+      afp_json({"quantize", "model", "-o", "again", "--target-bpw", "4.2", "--block", "32"});
+  EXPECT_EQ(together["tensors"], written["tensors"]);
+  EXPECT_EQ(read_bytes(folder_ / "again/model.safetensors"),
+            read_bytes(folder_ / "packed/model.safetensors"));
+}
+
+TEST_F(Cli, CostsMeasuredOnceAnswerOtherBudgets) {
+  afp_json({"search", "model", "--candidates", "N=3..6", "--save-costs", "costs.json"});
+  const Words budget = {"--target-bpw", "5"};
+  Json measured = afp_json({"search", "model", "--candidates", "N=3..6", "--target-bpw", "5"});
+  Json read = afp_json({"search", "model", "--costs", "costs.json", "--target-bpw", "5"});
+  EXPECT_TRUE(read["measure_seconds"].is_null());
+  for (Json* json : {&measured, &read}) {
+    json->erase("seconds");
+    json->erase("measure_seconds");
+  }
+  EXPECT_EQ(measured, read);
+  expect_failure({"search", "model", "--costs", "model/config.json"}, 3,
+                 "model/config.json: is no cost table: key 'afp_costs' is missing");
+  std::string text = read_bytes(folder_ / "costs.json");
+  write_bytes(folder_ / "short.json", text.substr(0, text.size() / 2));
+  expect_failure(
+      {"search", "model", "--costs", "short.json"}, 3,
+      "short.json: the cost table was changed after it was written: it does not end with its digest");
+  expect_failure(
+      {"search", "model", "--costs", "costs.json", "--objective", "kl"}, 2,
+      "--objective was decided when the costs were measured; --costs contradicts it; see afp search --help");
+  expect_failure({"search", "model", "--costs", "costs.json", "--candidates", "N=7"}, 2,
+                 "the candidate E1M5+E2M4/16/ue4m3 is not in the cost table");
+}
+
+TEST_F(Cli, SearchDoesNotReplaceFilesUnasked) {
+  write_bytes(folder_ / "plan.json", "mine");
+  expect_failure({"search", "model", "-o", "plan.json"}, 2,
+                 "plan.json exists already; give another name, or --force to replace it");
+  EXPECT_EQ(read_bytes(folder_ / "plan.json"), "mine");
+  expect_failure({"search", "model", "-o", "nowhere/plan.json"}, 2,
+                 "nowhere/plan.json cannot be written: there is no folder nowhere");
+  expect_failure({"search", "model", "--report", "model"}, 2,
+                 "model is a folder; expected the name of a file to write");
+  EXPECT_EQ(afp({"search", "model", "-o", "plan.json", "--force", "--quiet"}).exit_code, 0);
+  EXPECT_TRUE(read_bytes(folder_ / "plan.json").starts_with("{\"afp_plan\": 1"));
+}
+
+TEST_F(Cli, BadPlansAndBudgetsAreOneLine) {
+  expect_failure(
+      {"search", "model", "--progress", "none", "--target-bpw", "2"}, 2,
+      "a target of 2.0000 bpw is below what the candidates allow; the least possible is 2.5209 bpw");
+  afp_json({"search", "model", "-o", "plan.json"});
+  std::string text = read_bytes(folder_ / "plan.json");
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string edited = text;
+    edited.replace(edited.find(from), from.size(), to);
+    write_bytes(folder_ / "edited.json", edited);
+    return Words{"quantize", "model", "-o", "packed", "--plan", "edited.json", "--progress", "none"};
+  };
+  expect_failure(with("layers.0.weight", "layers.7.weight"), 3,
+                 "edited.json: tensor 'layers.7.weight': is in the plan, but not in the model; the nearest "
+                 "name there is "
+                 "'layers.0.weight'");
+  expect_failure(
+      with("E1M2+E2M1/16/ue4m3", "E9M2/16"), 3,
+      "edited.json: tensors[0]: Format E9M2 has 12 bits with its sign; expected 2 to 8, at least one of them "
+      "exponent");
+  expect_failure(with("[32,64]", "[64,32]"), 3,
+                 "edited.json: tensor 'layers.0.weight': is F32 [32, 64] in the model; the plan was made for "
+                 "F32 [64, 32]");
+  EXPECT_FALSE(exists("packed"));
+  EXPECT_EQ(afp(with("E1M2+E2M1/16/ue4m3", "E3M2/row")).exit_code, 0);  // a person may change an Encoding
+}
+
+TEST_F(Cli, ReportIsAPage) {
+  EXPECT_EQ(afp({"search", "model", "--target-bpw", "5", "--report", "r.html", "--quiet"}).exit_code, 0);
+  const std::string page = read_bytes(folder_ / "r.html");
+  EXPECT_TRUE(page.starts_with("<!DOCTYPE html>"));
+  EXPECT_NE(page.find("afp search model --target-bpw 5 --report r.html"), std::string::npos);
+  EXPECT_EQ(afp({"search", "model", "--target-bpw", "5", "--report", "r2.html", "--quiet"}).exit_code, 0);
+}
+
+TEST_F(Cli, UniformAndPenaltyListTheirCandidates) {
+  const Json json = afp_json({"search", "model", "--uniform", "--candidates", "N=3|4,block=tensor"});
+  EXPECT_EQ(json["uniform"], (Json{{"bits", 4}, {"exponent_bits", 2}}));
+  ASSERT_EQ(json["candidates"].size(), 5u);
+  EXPECT_EQ(keys_of(json["candidates"][0]), (Words{"bits", "exponent_bits", "cost", "penalty"}));
+  const Json cheap = afp_json(
+      {"search", "model", "--uniform", "--candidates", "N=3|4,block=tensor", "--penalty-exponent", "20"});
+  EXPECT_EQ(cheap["uniform"]["bits"], 3);
+}
+
+TEST_F(Cli, PresetAsksTheOriginalsQuestion) {
+  expect_failure({"search", "model", "--preset", "iccv2021", "--bits", "3"}, 2,
+                 "--preset iccv2021 says itself what is searched; with it go --method, --seed, "
+                 "--penalty-exponent and the "
+                 "choice of tensors; see afp search --help");
+  for (const char* method : {"exact", "anneal", "genetic", "bayes"}) {
+    const Json json =
+        afp_json({"search", "model", "--preset", "iccv2021", "--only", "layers.*weight", "--method", method});
+    EXPECT_EQ(json["objective"], "kl-seed");
+    EXPECT_EQ(json["candidates"].size(), 33u);
+    EXPECT_TRUE(json.contains("uniform"));
+  }
+}
+
+TEST_F(Cli, WrongSearchOptionsAreNamed) {
+  const std::string see = "; see afp search --help";
+  const std::pair<Words, std::string> cases[] = {
+      {{"--target-bpw", "x"}, "--target-bpw: expected a number above 0, found 'x'"},
+      {{"--target-bpw", "-3"}, "--target-bpw: expected a number above 0, found '-3'"},
+      {{"--target-size", "big"}, "--target-size: expected a size as 3.5GB or 512MiB, found 'big'"},
+      {{"--target-sqnr", "25dBm"}, "--target-sqnr: expected a number above 0, found '25dBm'"},
+      {{"--target-sqnr", "25", "--target-bpw", "4"},
+       "--target-bpw, --target-size and --target-sqnr exclude each other"},
+      {{"--candidates", "N=9"}, "--candidates: candidates: 'N=9' holds '9'; expected a number from 2 to 8"},
+      {{"--bits", "4", "--candidates", "N=3..5"}, "--bits contradicts the N of --candidates"},
+      {{"--objective", "mae"}, "--objective: unknown objective 'mae'; expected mse, kl or kl-seed"},
+      {{"--method", "guess"}, "--method: unknown method 'guess'; expected exact, anneal, genetic or bayes"},
+      {{"--seed", "-1"}, "--seed: expected a number from 0 to 18446744073709551615, found '-1'"},
+      {{"--sample", "0"}, "--sample: expected a number from 1 to 1000000, found '0'"},
+      {{"--penalty-exponent", "1"}, "--penalty-exponent goes with --uniform or --preset iccv2021"},
+      {{"--preset", "nips"}, "--preset: expected iccv2021, found 'nips'"},
+  };
+  for (const auto& [options, message] : cases) {
+    Words words = {"search", "model"};
+    words.insert(words.end(), options.begin(), options.end());
+    expect_failure(words, 2, message + see);
+  }
+  expect_failure(
+      {"quantize", "model", "-o", "out", "--plan", "p.json", "--bits", "3"}, 2,
+      "--plan decides about every tensor; options that choose tensors or Encodings contradict it; see afp "
+      "quantize --help");
+  expect_failure(
+      {"quantize", "model", "-o", "out", "--target-bpw", "4", "--format", "E2M1"}, 2,
+      "--format gives the Encoding whole, so that nothing is left to search; give --candidates, or --set "
+      "REGEX=ENCODING for some tensors; see afp quantize --help");
+  EXPECT_FALSE(exists("out"));
 }
 
 // --- Wrong usage: exit 2, one line, nothing done ---------------------------------------------------
@@ -640,7 +811,7 @@ TEST_F(Cli, ZshCompletionNamesTheOptionsOfEveryVerb) {
     const std::size_t begin = script.find("\n    " + verb + ")");
     ASSERT_NE(begin, std::string::npos);
     std::string part = script.substr(begin, script.find(";;", begin) - begin);
-    for (const char* group : {"resources", "reporting"}) {
+    for (const char* group : {"choosing", "searching", "resources", "reporting"}) {
       if (part.find(std::string("$") + group) == std::string::npos) continue;
       const std::size_t start = script.find(std::string("\n  ") + group + "=(");
       part += script.substr(start, script.find("\n  )", start) - start);

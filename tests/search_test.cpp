@@ -40,7 +40,7 @@ TEST(Search, MethodsHaveNames) {
   for (const Method method : kMethods) EXPECT_EQ(parse_method(to_string(method)), method);
   for (const std::string text : {"", "Exact", "exact ", "annealing"})
     expect_error<UsageError>([&] { parse_method(text); },
-                             "unknown method '" + text + "'; there are exact, anneal, genetic and bayes");
+                             "unknown method '" + text + "'; expected exact, anneal, genetic or bayes");
 }
 
 TEST_P(SearchMethods, RefusesProblemsThatMakeNoSense) {

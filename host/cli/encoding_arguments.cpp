@@ -40,7 +40,7 @@ void EncodingArguments::declare_rules(CommandLine& command) {
     constexpr std::uint64_t kMost = 1 << 20;
     for (Rule& rule : parse_rules(read_text(path, kMost), path)) rules.push_back(std::move(rule));
   };
-  command.describe("--keep, --only REGEX", "leave tensors whose name has a match, or quantize only them");
+  command.describe("--keep, --only REGEX", "leave what matches as it is; or take only that");
   command.repeated("--keep", "REGEX", add_rule("keep"), "");
   command.repeated("--only", "REGEX", add_rule("only"), "");
   command.repeated("--set", "REGEX=ENCODING", add_rule("set"), "give those an Encoding, as 'mlp=E3M2/row'");
@@ -50,12 +50,9 @@ void EncodingArguments::declare_rules(CommandLine& command) {
 void EncodingArguments::declare_sizes(CommandLine& command, bool with_format) {
   command.value("--bits", "N", bits, "bits a weight, 2 to 8 (default 4)");
   if (with_format)
-    command.value("--format", "FORMAT", format,
-                  "instead: exponent and mantissa bits, or whole, E2M1/32/e8m0");
-  command.value("--block", "BLOCK", block,
-                "what shares a scale: tensor, row, 16 (default), 32, 64, 128");
-  command.value("--scale", "KIND", scale,
-                "e8m0 (powers of two) or ue4m3 (finer; default of 16 .. 128)");
+    command.value("--format", "FORMAT", format, "instead: E2M1, or with the rest, E2M1/32/e8m0");
+  command.value("--block", "BLOCK", block, "that shares a scale: tensor, row, 16 (default) .. 128");
+  command.value("--scale", "KIND", scale, "e8m0 or ue4m3 (finer; default of 16 .. 128)");
   command.value("--effort", "EFFORT", effort, "exact (default) or fast: near-best scales, sooner");
 }
 

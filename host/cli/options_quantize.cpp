@@ -23,7 +23,9 @@ QuantizeArguments parse_quantize(const Arguments& arguments) {
 
   command.group("How good");
   encoding.declare_sizes(command, true);
-  command.value("--plan", "PLAN", parsed.plan, "what afp search wrote, perhaps edited; instead of all these");
+  command.value("--plan", "PLAN", parsed.plan, "what afp search wrote; decides about all tensors");
+
+  command.group("Mixing Encodings within a budget (explained by afp search --help)");
   search.declare_briefly(command);
 
   command.group("How fast");

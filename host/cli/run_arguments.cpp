@@ -18,8 +18,7 @@ void RunArguments::declare_reporting(CommandLine& command, const std::string& ve
   command.flag("--json", json, "the result as JSON on stdout");
   command.flag("--quiet", quiet, "no progress and no summary, errors only");
   if (!verbose_help.empty()) command.flag("--verbose", verbose, verbose_help);
-  command.value("--progress", "KIND", progress,
-                "bar, json (a line a second) or none; on stderr");
+  command.value("--progress", "KIND", progress, "bar, json (a line a second) or none; on stderr");
 }
 
 void RunArguments::check(const CommandLine& command) {

@@ -25,17 +25,16 @@ void SearchArguments::declare_budget(CommandLine& command) {
 }
 
 void SearchArguments::declare_search(CommandLine& command) {
-  command.value("--candidates", "SPACE", candidates,
-                "Encodings to mix, as 'N=3..6,E=1|2,block=16|32,keep'");
+  command.value("--candidates", "SPACE", candidates, "Encodings to mix, as 'N=3..6,E=1|2,block=16|32,keep'");
   command.value("--objective", "NAME", objective, "mse (default), or of tensor blocks kl, kl-seed");
   command.value("--importance", "FILE", importance, "safetensors: weights of the error by column");
   command.value("--sample", "1/K", sample, "measure one block in K (row and small blocks)");
-  command.describe("--method NAME, --seed S", "exact (default), anneal, genetic or bayes");
+  command.describe("--method M, --seed S", "exact (default), anneal, genetic or bayes");
   command.value("--method", "NAME", method, "");
   command.value("--seed", "S", seed, "");
   command.repeated(
       "--tie", "REGEX", [this](const std::string& text) { ties.push_back(text); },
-      "tensors that match with equal (groups) get one Encoding");
+      "what matches with equal (groups) gets one Encoding");
   command.flag("--uniform", uniform, "one Encoding for the whole model");
   command.value("--penalty-exponent", "L", penalty_exponent, "of --uniform: costs times hardware penalty^L");
   command.value("--preset", "NAME", preset, "iccv2021: the original's search for one (N, E)");
@@ -66,10 +65,9 @@ void SearchArguments::declare_briefly(CommandLine& command) {
   command.value("--save-costs", "FILE", save_costs, none);
   command.value("--costs", "FILE", costs, none);
   command.value("--report", "FILE", report, none);
-  command.describe("--target-bpw X, --target-size 3.5GB, --target-sqnr 25dB",
-                   "mix Encodings within a budget; with all else that afp search has:");
-  command.describe("--candidates, --objective, --importance, --sample, --method, --seed, --tie,", none);
-  command.describe("--uniform, --penalty-exponent, --preset, --save-costs, --costs, --report", none);
+  command.describe("--target-bpw X, --target-size SIZE, --target-sqnr DB, --candidates SPACE,", none);
+  command.describe("--objective, --importance, --sample, --method, --seed, --tie, --uniform,", none);
+  command.describe("--penalty-exponent, --preset, --save-costs, --costs, --report", none);
 }
 
 bool SearchArguments::any() const {

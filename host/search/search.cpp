@@ -11,7 +11,7 @@ namespace afp {
 Method parse_method(std::string_view text) {
   for (const Method method : {Method::exact, Method::anneal, Method::genetic, Method::bayes})
     if (text == to_string(method)) return method;
-  throw UsageError("unknown method '" + std::string(text) + "'; there are exact, anneal, genetic and bayes");
+  throw UsageError("unknown method '" + std::string(text) + "'; expected exact, anneal, genetic or bayes");
 }
 
 std::string_view to_string(Method method) {

@@ -9,7 +9,8 @@ assume_yes=${CI:+yes}
 
 # Tools by what they are called as, libraries by their Debian package. README.md says what each is for.
 tools=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config)
-libraries=(libtbb-dev libhwy-dev nlohmann-json3-dev libxxhash-dev libcli11-dev libfmt-dev libgtest-dev libbenchmark-dev)
+libraries=(libtbb-dev libhwy-dev libeigen3-dev librandom123-dev nlohmann-json3-dev libxxhash-dev libcli11-dev libfmt-dev
+           libgtest-dev libbenchmark-dev)
 
 say() { printf '== %s\n' "$*"; }
 

@@ -8,14 +8,14 @@ _afp() {
 
   for ((i = 1; i < COMP_CWORD; ++i)); do
     case "${COMP_WORDS[i]}" in
-      inspect | quantize | dequantize | verify)
+      inspect | search | quantize | dequantize | verify)
         verb="${COMP_WORDS[i]}"
         break
         ;;
     esac
   done
   if [[ -z $verb ]]; then
-    COMPREPLY=($(compgen -W "inspect quantize dequantize verify --help --version -h" -- "$cur"))
+    COMPREPLY=($(compgen -W "inspect search quantize dequantize verify --help --version -h" -- "$cur"))
     return
   fi
 
@@ -25,11 +25,15 @@ _afp() {
     --block) COMPREPLY=($(compgen -W "tensor row 16 32 64 128" -- "$cur")); return ;;
     --scale) COMPREPLY=($(compgen -W "e8m0 ue4m3" -- "$cur")); return ;;
     --effort) COMPREPLY=($(compgen -W "exact fast" -- "$cur")); return ;;
+    --objective) COMPREPLY=($(compgen -W "mse kl kl-seed" -- "$cur")); return ;;
+    --method) COMPREPLY=($(compgen -W "exact anneal genetic bayes" -- "$cur")); return ;;
+    --preset) COMPREPLY=($(compgen -W "iccv2021" -- "$cur")); return ;;
+    --sample) COMPREPLY=($(compgen -W "1/4 1/16 1/64" -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W "BF16 F16 F32" -- "$cur")); return ;;
     --progress) COMPREPLY=($(compgen -W "bar json none" -- "$cur")); return ;;
     --memory-budget) COMPREPLY=($(compgen -W "512MiB 1GB 2GB 4GB 8GB" -- "$cur")); return ;;
-    --keep | --only | --set | --threads) return ;;
-    -o | --output | --rules | --against)
+    --keep | --only | --set | --threads | --target-* | --candidates | --seed | --tie | --penalty-exponent) return ;;
+    -o | --output | --rules | --against | --plan | --importance | --costs | --save-costs | --report)
       compopt -o filenames
       COMPREPLY=($(compgen -f -- "$cur"))
       return
@@ -38,11 +42,17 @@ _afp() {
 
   if [[ $cur == -* ]]; then
     local options=""
+    local searching="--target-bpw --target-size --target-sqnr --candidates --objective --importance --sample
+                     --method --seed --tie --uniform --penalty-exponent --preset --save-costs --costs --report"
     case "$verb" in
       inspect) options="--stats --json --help -h" ;;
+      search)
+        options="-o --output --keep --only --set --rules --bits --block --scale --effort --threads --memory-budget
+                 --force --json --quiet --verbose --progress --help -h $searching"
+        ;;
       quantize)
         options="-o --output --keep --only --set --rules --bits --format --block --scale --effort --threads
-                 --memory-budget --dry-run --force --json --quiet --verbose --progress --help -h"
+                 --memory-budget --plan --dry-run --force --json --quiet --verbose --progress --help -h $searching"
         ;;
       dequantize)
         options="-o --output --dtype --threads --memory-budget --force --json --quiet --progress --help -h"
