@@ -78,9 +78,9 @@ FrontChart::FrontChart(const ReportData& data, const Paper& paper)
       labels_(Box{plot_.left + 2, plot_.top - 12, paper.width, plot_.bottom - 2}) {
   const auto add = [&](double bpw, double quality) {
     bpw_.add(bpw);
-    if (is_exact(data, quality) || !std::isfinite(quality))
+    if (is_exact(data, quality))
       has_exact_ = true;
-    else
+    else if (std::isfinite(quality))
       quality_.add(quality);
   };
   for (const ModelFrontPoint& point : data.front.mixed)

@@ -159,13 +159,8 @@ void Svg::square(double x, double y, double half, std::string_view css, std::str
   rect({x - half, y - half, x + half, y + half}, css, note);
 }
 
-void Svg::triangle(double x, double y, double half, std::string_view css, std::string_view note) {
-  mark(fmt::format("path d=\"M{} {}L{} {}L{} {}Z\"", coordinate(x - half), coordinate(y + half),
-                   coordinate(x), coordinate(y - half), coordinate(x + half), coordinate(y + half)),
-       css, note);
-}
-
 void Svg::text(double x, double y, std::string_view css, Anchor anchor, std::string_view text) {
+  if (text.empty()) return;
   constexpr std::array<std::string_view, 3> kAnchors = {"", " text-anchor=\"middle\"",
                                                         " text-anchor=\"end\""};
   body_ += fmt::format("<text x=\"{}\" y=\"{}\" class=\"{}\"{}>{}</text>\n", coordinate(x), coordinate(y),

@@ -69,8 +69,6 @@ class Svg {
   void rect(const Box& box, std::string_view css, std::string_view note = {});
   void circle(double x, double y, double radius, std::string_view css, std::string_view note = {});
   void square(double x, double y, double half, std::string_view css, std::string_view note = {});
-  void triangle(double x, double y, double half, std::string_view css,
-                std::string_view note = {});  // upwards
   void text(double x, double y, std::string_view css, Anchor anchor, std::string_view text);
   void polyline(const std::vector<std::pair<double, double>>& points, std::string_view css);
 
