@@ -384,8 +384,9 @@ TEST(WeightedErrors, AreSummedInTheOrderPromised) {
   const RunningBackend backend(backend_cases(1).front());
   std::uint64_t number = 40;
   for (const auto& [text, shape] : tensors) {
+    ++number;
     const Tensor tensor{parse_encoding(text), shape,
-                        sample::make(kDTypes[++number % 3], Family::gaussian, element_count(shape), number)};
+                        sample::make(kDTypes[number % 3], Family::gaussian, element_count(shape), number)};
     const std::vector<std::uint8_t> scales = any_scales(tensor, number);
     const std::vector<float> importance = any_importance(tensor.grid().columns, number);
     EXPECT_EQ(weighted_errors(*backend, tensor, scales, importance),
@@ -403,8 +404,9 @@ TEST(WeightedErrors, UnderWeightsOfOneAreThePlainErrors) {
         std::string text = format;
         text.replace(text.find('*'), 1, block);
         const Shape shape = {19, 299};
+        ++number;
         const Tensor tensor{parse_encoding(text), shape,
-                            sample::make(kDTypes[++number % 3], family, element_count(shape), number)};
+                            sample::make(kDTypes[number % 3], family, element_count(shape), number)};
         SCOPED_TRACE(tensor.text() + " " + to_string(family));
         const Quantized quantized = quantize(*backend, tensor, Effort::exact);
         const std::vector<float> ones(tensor.grid().columns, 1.0f);
