@@ -4,8 +4,6 @@
 // multiplier, at which a byte costs what it is worth, to twice that, at which no chain stays there for long.
 // What is kept as best is within the budget; where a chain ends a level of temperature outside, its
 // assignment repaired.
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -125,14 +123,12 @@ SearchResult anneal(const SearchProblem& problem, const SearchOptions& options) 
                                               std::min<std::size_t>(kGroup, schedule.chains - first),
                                               options.seed, schedule.most_rejections));
 
-  tbb::task_arena arena(thread_count(options));
+  Threads threads(options);
   std::uint64_t first_step = 0, evaluations = 0;
   double value = 0.0;
   for (const Level& level : schedule.levels) {
-    arena.execute([&] {
-      tbb::parallel_for(std::size_t{0}, groups.size(),
-                        [&](std::size_t group) { groups[group]->run(level, first_step, options.stop); });
-    });
+    threads.each(0, groups.size(),
+                 [&](std::size_t group) { groups[group]->run(level, first_step, options.stop); });
     record.throw_if_stopped();
     first_step += level.steps;
     evaluations = 0;

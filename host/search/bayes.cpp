@@ -69,7 +69,7 @@ class Row {
       columns_[next].known = true;
       double farthest = -1.0;
       for (std::size_t c = 0; c < columns_.size(); ++c) {
-        const double distance = distance_to_known(columns_[c]) + 0.5 * random.unit();
+        const double distance = distance_to_known(columns_[c]) * (0.7 + 0.6 * random.unit());
         if (columns_[c].known || distance <= farthest) continue;
         farthest = distance;
         next = c;
@@ -87,12 +87,13 @@ class Row {
     believe();
   }
 
-  // What is known, or else the median of what is believed.
+  // What is known, or else the median of what is believed, within ten times the greatest known.
   double likely_cost(const Column& column) const {
-    return column.known ? cost(column) : std::max(0.0, exponential(column.mean) - offset_);
+    if (column.known) return cost(column);
+    return std::clamp(exponential(column.mean) - offset_, 0.0, 1e7 * offset_);
   }
 
-  // Over the best known column, with bytes at this price.
+  // The least known cost, with bytes at this price.
   double best_known(double price) const {
     double best = std::numeric_limits<double>::infinity();
     for (const Column& column : columns_)
@@ -181,26 +182,27 @@ class Optimizer {
     return solve_exact(known_, exact);
   }
 
-  // Evaluates what promises most; false where nothing promises `worthwhile`.
+  // Evaluates what promises most, a column by itself or as part of the choice that would be best if all were
+  // as it is likely; false where nothing promises `worthwhile` and that choice is known.
   bool evaluate_next(double worthwhile) {
     const double price = problem_.price + likely_byte_price();
-    Row* best_row = nullptr;
-    std::size_t best_column = 0;
+    std::size_t best_row = 0, best_column = 0;
     double most = worthwhile;
-    for (Row& row : rows_) {
-      const double best = row.best_known(price);
-      for (std::size_t c = 0; c < row.columns().size(); ++c) {
-        if (row.columns()[c].known) continue;
-        const double expected = row.expected_improvement(row.columns()[c], price, best);
+    for (std::size_t row = 0; row < rows_.size(); ++row) {
+      const double best = rows_[row].best_known(price);
+      for (std::size_t c = 0; c < rows_[row].columns().size(); ++c) {
+        const Row::Column& column = rows_[row].columns()[c];
+        if (column.known) continue;
+        const double expected = rows_[row].expected_improvement(column, price, best);
         if (!(expected > most)) continue;
         most = expected;
-        best_row = &row;
+        best_row = row;
         best_column = c;
       }
     }
-    if (best_row == nullptr) return false;
-    best_row->evaluate(best_column);
-    reveal(best_row->row(), best_row->columns()[best_column].column);
+    if (!(most > worthwhile) && !find_unknown_of_likely_choice(best_row, best_column)) return false;
+    rows_[best_row].evaluate(best_column);
+    reveal(best_row, rows_[best_row].columns()[best_column].column);
     return true;
   }
 
@@ -208,6 +210,27 @@ class Optimizer {
   void reveal(std::size_t row, std::size_t column) {
     known_.costs[problem_.at(row, column)] = problem_.costs[problem_.at(row, column)];
     ++evaluations_;
+  }
+
+  // What makes the most of a budget's last bytes is a combination, which no column shows by itself.
+  bool find_unknown_of_likely_choice(std::size_t& unknown_row, std::size_t& unknown_column) const {
+    if (!problem_.budget) return false;
+    SearchProblem likely = problem_;
+    for (const Row& row : rows_)
+      for (const Row::Column& column : row.columns())
+        likely.costs[problem_.at(row.row(), column.column)] = row.likely_cost(column);
+    SearchOptions quick;
+    quick.evaluations = kQuickStates;
+    const std::vector<std::size_t> choice = solve_exact(likely, quick).choice;
+    for (const Row& row : rows_)
+      for (std::size_t c = 0; c < row.columns().size(); ++c) {
+        const Row::Column& column = row.columns()[c];
+        if (column.known || column.column != choice[row.row()]) continue;
+        unknown_row = row.row();
+        unknown_column = c;
+        return true;
+      }
+    return false;
   }
 
   // Of a byte of the budget, beyond SearchProblem::price.

@@ -1,7 +1,5 @@
 // The genetic solver: a population of whole assignments, each within the budget. A child takes every row from
 // one of two parents that won tournaments, a few of its rows mutate, and it is repaired; the best stay.
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -38,10 +36,10 @@ class Population {
         budget_(budget),
         start_(options.seed, Purpose::start),
         breed_(options.seed, Purpose::breed),
-        arena_(thread_count(options)),
+        threads_(options),
         members_(kPopulation),
         children_(kPopulation) {
-    each(0, [&](std::uint32_t i) {
+    threads_.each(0, kPopulation, [&](std::size_t i) {
       members_[i].choices = random_choices(i);
       settle(members_[i]);
     });
@@ -53,19 +51,14 @@ class Population {
   void next_generation() {
     ++generation_;
     for (std::uint32_t i = 0; i < kElite; ++i) children_[i] = members_[i];
-    each(kElite, [&](std::uint32_t i) { breed(i); });
+    threads_.each(kElite, kPopulation, [&](std::size_t i) { breed(i); });
     std::swap(members_, children_);
     rank(members_);
   }
 
  private:
-  template <class Body>
-  void each(std::uint32_t first, const Body& body) {
-    arena_.execute([&] { tbb::parallel_for(first, kPopulation, body); });
-  }
-
-  std::vector<std::uint32_t> random_choices(std::uint32_t i) const {
-    PhiloxSequence random(start_, i);
+  std::vector<std::uint32_t> random_choices(std::size_t i) const {
+    PhiloxSequence random(start_, static_cast<std::uint32_t>(i));
     std::vector<std::uint32_t> choices(walk_.rows());
     for (std::size_t row = 0; row < choices.size(); ++row) choices[row] = any_column(row, random);
     return choices;
@@ -85,8 +78,8 @@ class Population {
     return members_[best];
   }
 
-  void breed(std::uint32_t i) {
-    PhiloxSequence random(breed_, i, generation_ * kWordsStep);
+  void breed(std::size_t i) {
+    PhiloxSequence random(breed_, static_cast<std::uint32_t>(i), generation_ * kWordsStep);
     const Individual& mother = win_tournament(random);
     const Individual& father = win_tournament(random);
     std::vector<std::uint32_t>& choices = children_[i].choices;
@@ -112,7 +105,7 @@ class Population {
   const Walk& walk_;
   bool budget_;
   Philox start_, breed_;
-  tbb::task_arena arena_;
+  Threads threads_;
   std::vector<Individual> members_, children_;  // ranked; the next ones
   std::uint64_t generation_ = 0;
 };
