@@ -1,6 +1,4 @@
 // The answers of a report's front, and the data that a search leaves for it.
-#include "host/cli/report_front.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/cli/report/front.hpp"
 #include "page.hpp"
 #include "report_sample.hpp"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/cli/report.hpp"
+#include "host/cli/report/report.hpp"
 
 namespace afp::cli {
 

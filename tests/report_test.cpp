@@ -1,5 +1,5 @@
 // The HTML report: read back as XML, its marks measured against the data.
-#include "host/cli/report.hpp"
+#include "host/cli/report/report.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "host/cli/report_tables.hpp"
-#include "host/cli/svg.hpp"
+#include "host/cli/report/svg.hpp"
+#include "host/cli/report/tables.hpp"
 #include "page.hpp"
 #include "report_sample.hpp"
 

@@ -1,5 +1,5 @@
 // What drawings are made of: escaped text, numbers, ticks, scales, labels that keep apart.
-#include "host/cli/svg.hpp"
+#include "host/cli/report/svg.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "host/cli/html_table.hpp"
-#include "host/cli/markup.hpp"
+#include "host/cli/report/html_table.hpp"
+#include "host/cli/report/markup.hpp"
 #include "page.hpp"
 
 namespace afp::cli {

@@ -1,4 +1,4 @@
-// Bodies of report_shares.hpp, and the drawing: one bar each for weights, bytes and error, so that the shares
+// Bodies of shares.hpp, and the drawing: one bar each for weights, bytes and error, so that the shares
 // of an Encoding can be compared.
 #include <fmt/format.h>
 
@@ -7,9 +7,9 @@
 #include <numeric>
 #include <utility>
 
-#include "host/cli/markup.hpp"
-#include "host/cli/report_charts.hpp"
-#include "host/cli/report_shares.hpp"
+#include "host/cli/report/charts.hpp"
+#include "host/cli/report/markup.hpp"
+#include "host/cli/report/shares.hpp"
 
 namespace afp::cli {
 

@@ -1,8 +1,8 @@
-// Bodies of report_page.hpp.
+// Bodies of page.hpp.
 //
 // Colours of 2 to 8 bits go from amber over magenta to blue, and away from the background in lightness, so
 // that their order can be told without telling hues apart; each keeps a contrast of 3 to the background.
-#include "host/cli/report_page.hpp"
+#include "host/cli/report/page.hpp"
 
 namespace afp::cli {
 

@@ -6,9 +6,9 @@
 #include <map>
 #include <utility>
 
-#include "host/cli/html_table.hpp"
-#include "host/cli/markup.hpp"
-#include "host/cli/report_tables.hpp"
+#include "host/cli/report/html_table.hpp"
+#include "host/cli/report/markup.hpp"
+#include "host/cli/report/tables.hpp"
 
 namespace afp::cli {
 namespace {

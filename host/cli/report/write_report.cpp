@@ -3,8 +3,8 @@
 
 #include "afp/text_file.hpp"
 #include "afp_build.hpp"
-#include "host/cli/report.hpp"
-#include "host/cli/report_histogram.hpp"
+#include "host/cli/report/histogram.hpp"
+#include "host/cli/report/report.hpp"
 #include "host/cli/search_run.hpp"
 
 namespace afp::cli {

@@ -1,12 +1,12 @@
-// Bodies of report_front.hpp.
-#include "host/cli/report_front.hpp"
+// Bodies of front.hpp.
+#include "host/cli/report/front.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "host/cli/markup.hpp"
+#include "host/cli/report/markup.hpp"
 
 namespace afp::cli {
 

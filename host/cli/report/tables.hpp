@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "host/cli/report.hpp"
+#include "host/cli/report/report.hpp"
 
 namespace afp::cli {
 

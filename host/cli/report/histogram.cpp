@@ -1,5 +1,5 @@
-// Bodies of report_histogram.hpp.
-#include "host/cli/report_histogram.hpp"
+// Bodies of histogram.hpp.
+#include "host/cli/report/histogram.hpp"
 
 #include <algorithm>
 #include <cstring>

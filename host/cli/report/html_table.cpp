@@ -1,11 +1,11 @@
 // Bodies of html_table.hpp.
-#include "host/cli/html_table.hpp"
+#include "host/cli/report/html_table.hpp"
 
 #include <fmt/format.h>
 
 #include <utility>
 
-#include "host/cli/markup.hpp"
+#include "host/cli/report/markup.hpp"
 
 namespace afp::cli {
 namespace {

@@ -1,7 +1,7 @@
 // The axes that the drawings of a report share.
 #include <fmt/format.h>
 
-#include "host/cli/report_charts.hpp"
+#include "host/cli/report/charts.hpp"
 
 namespace afp::cli {
 

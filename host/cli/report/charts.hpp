@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "host/cli/report.hpp"
-#include "host/cli/svg.hpp"
+#include "host/cli/report/report.hpp"
+#include "host/cli/report/svg.hpp"
 
 namespace afp::cli {
 

@@ -1,5 +1,5 @@
-// Bodies of report_tables.hpp.
-#include "host/cli/report_tables.hpp"
+// Bodies of tables.hpp.
+#include "host/cli/report/tables.hpp"
 
 #include <fmt/format.h>
 
@@ -8,10 +8,10 @@
 #include <map>
 #include <utility>
 
-#include "host/cli/html_table.hpp"
-#include "host/cli/markup.hpp"
-#include "host/cli/report_front.hpp"
-#include "host/cli/report_shares.hpp"
+#include "host/cli/report/front.hpp"
+#include "host/cli/report/html_table.hpp"
+#include "host/cli/report/markup.hpp"
+#include "host/cli/report/shares.hpp"
 #include "host/cli/text.hpp"
 
 namespace afp::cli {

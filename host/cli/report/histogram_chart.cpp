@@ -5,8 +5,8 @@
 #include <cmath>
 #include <utility>
 
-#include "host/cli/markup.hpp"
-#include "host/cli/report_charts.hpp"
+#include "host/cli/report/charts.hpp"
+#include "host/cli/report/markup.hpp"
 #include "host/cli/text.hpp"
 
 namespace afp::cli {

@@ -1,5 +1,5 @@
 // Bodies of svg.hpp.
-#include "host/cli/svg.hpp"
+#include "host/cli/report/svg.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <cmath>
 #include <utility>
 
-#include "host/cli/markup.hpp"
+#include "host/cli/report/markup.hpp"
 #include "host/cli/text.hpp"
 
 namespace afp::cli {

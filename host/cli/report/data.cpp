@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "host/cli/report.hpp"
+#include "host/cli/report/report.hpp"
 
 namespace afp::cli {
 namespace {

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <utility>
 
-#include "host/cli/markup.hpp"
-#include "host/cli/report_charts.hpp"
-#include "host/cli/report_front.hpp"
+#include "host/cli/report/charts.hpp"
+#include "host/cli/report/front.hpp"
+#include "host/cli/report/markup.hpp"
 
 namespace afp::cli {
 namespace {

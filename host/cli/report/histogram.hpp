@@ -5,7 +5,7 @@
 
 #include "afp/checkpoint.hpp"
 #include "afp/plan.hpp"
-#include "host/cli/report.hpp"
+#include "host/cli/report/report.hpp"
 
 namespace afp::cli {
 

@@ -1,5 +1,5 @@
 // Bodies of markup.hpp.
-#include "host/cli/markup.hpp"
+#include "host/cli/report/markup.hpp"
 
 #include <fmt/format.h>
 

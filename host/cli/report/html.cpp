@@ -6,13 +6,13 @@
 #include <cmath>
 #include <utility>
 
-#include "host/cli/markup.hpp"
-#include "host/cli/report.hpp"
-#include "host/cli/report_charts.hpp"
-#include "host/cli/report_front.hpp"
-#include "host/cli/report_page.hpp"
-#include "host/cli/report_shares.hpp"
-#include "host/cli/report_tables.hpp"
+#include "host/cli/report/charts.hpp"
+#include "host/cli/report/front.hpp"
+#include "host/cli/report/markup.hpp"
+#include "host/cli/report/page.hpp"
+#include "host/cli/report/report.hpp"
+#include "host/cli/report/shares.hpp"
+#include "host/cli/report/tables.hpp"
 #include "host/cli/text.hpp"
 
 namespace afp::cli {

@@ -8,8 +8,8 @@
 #include <limits>
 #include <utility>
 
-#include "host/cli/markup.hpp"
-#include "host/cli/report_charts.hpp"
+#include "host/cli/report/charts.hpp"
+#include "host/cli/report/markup.hpp"
 #include "host/cli/text.hpp"
 
 namespace afp::cli {
