@@ -48,6 +48,8 @@ section() {
     "$build/bench/${name}_bench" 2>/dev/null
     echo '```'
   done
+  section quality "bench/quality examples/digits/model${AFP_BENCH_RESNET20:+ resnet20.safetensors}"
+  "$build/bench/quality" "$root/examples/digits/model" ${AFP_BENCH_RESNET20:+"$AFP_BENCH_RESNET20"}
   if [[ $pipeline == yes ]]; then
     section pipeline bench/pipeline.sh
     "$root/bench/pipeline.sh" "$build"

@@ -213,7 +213,6 @@ TEST_F(Cli, ASearchedPlanIsCarriedOutAsPredicted) {
 
 TEST_F(Cli, CostsMeasuredOnceAnswerOtherBudgets) {
   afp_json({"search", "model", "--candidates", "N=3..6", "--save-costs", "costs.json"});
-  const Words budget = {"--target-bpw", "5"};
   Json measured = afp_json({"search", "model", "--candidates", "N=3..6", "--target-bpw", "5"});
   Json read = afp_json({"search", "model", "--costs", "costs.json", "--target-bpw", "5"});
   EXPECT_TRUE(read["measure_seconds"].is_null());
@@ -282,6 +281,15 @@ TEST_F(Cli, ReportIsAPage) {
   EXPECT_TRUE(page.starts_with("<!DOCTYPE html>"));
   EXPECT_NE(page.find("afp search model --target-bpw 5 --report r.html"), std::string::npos);
   EXPECT_EQ(afp({"search", "model", "--target-bpw", "5", "--report", "r2.html", "--quiet"}).exit_code, 0);
+}
+
+TEST_F(Cli, ReportAndCostTableAreOfEveryN) {
+  const Json json =
+      afp_json({"search", "model", "--bits", "5", "--save-costs", "costs.json", "--report", "r.html"});
+  for (const Json& tensor : json["tensors"])
+    EXPECT_EQ(tensor.value("encoding", "E1M3+E2M2/16/ue4m3"), "E1M3+E2M2/16/ue4m3");
+  EXPECT_EQ(Json::parse(read_bytes(folder_ / "costs.json"))["candidates"].size(), 7u);
+  EXPECT_NE(read_bytes(folder_ / "r.html").find("N=2..8,block=16"), std::string::npos);
 }
 
 TEST_F(Cli, UniformAndPenaltyListTheirCandidates) {

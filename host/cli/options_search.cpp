@@ -24,16 +24,16 @@ SearchCommand parse_search(const Arguments& arguments) {
 
   command.group("How good");
   encoding.declare_sizes(command, false);
-  search.declare_budget(command);
+  search.declare_budget(command, SearchArguments::Explained::yes);
 
   command.group("The search");
-  search.declare_search(command);
+  search.declare_search(command, SearchArguments::Explained::yes);
 
   command.group("How fast");
   run.declare_resources(command);
 
   command.group("Output");
-  search.declare_files(command);
+  search.declare_files(command, SearchArguments::Explained::yes);
   command.flag("--force", parsed.force, "replace PLAN and the --save-costs file if they exist");
   run.declare_reporting(command, "list every tensor, and every candidate of --uniform");
 

@@ -18,53 +18,45 @@ std::uint32_t parse_sample(const CommandLine& command, const std::string& text) 
 
 }  // namespace
 
-void SearchArguments::declare_budget(CommandLine& command) {
-  command.value("--target-bpw", "X", target_bpw, "budget: bits a quantized weight, scales included");
-  command.value("--target-size", "SIZE", target_size, "budget: size of the weight files, as 3.5GB");
-  command.value("--target-sqnr", "DB", target_sqnr, "smallest size that reaches this SQNR, as 25dB");
+void SearchArguments::declare_budget(CommandLine& command, Explained explained) {
+  const auto help = [&](const char* text) { return explained == Explained::yes ? text : ""; };
+  command.value("--target-bpw", "X", target_bpw, help("budget: bits a quantized weight, scales included"));
+  command.value("--target-size", "SIZE", target_size, help("budget: size of the weight files, as 3.5GB"));
+  command.value("--target-sqnr", "DB", target_sqnr, help("smallest size that reaches this SQNR, as 25dB"));
 }
 
-void SearchArguments::declare_search(CommandLine& command) {
-  command.value("--candidates", "SPACE", candidates, "Encodings to mix, as 'N=3..6,E=1|2,block=16|32,keep'");
-  command.value("--objective", "NAME", objective, "mse (default), or of tensor blocks kl, kl-seed");
-  command.value("--importance", "FILE", importance, "safetensors: weights of the error by column");
-  command.value("--sample", "1/K", sample, "measure one block in K (row and small blocks)");
-  command.describe("--method M, --seed S", "exact (default), anneal, genetic or bayes");
-  command.value("--method", "NAME", method, "");
+void SearchArguments::declare_search(CommandLine& command, Explained explained) {
+  const auto help = [&](const char* text) { return explained == Explained::yes ? text : ""; };
+  command.value("--candidates", "SPACE", candidates,
+                help("Encodings to mix, as 'N=3..6,E=1|2,block=16|32,keep'"));
+  command.value("--objective", "NAME", objective, help("mse (default), or of tensor blocks kl, kl-seed"));
+  command.value("--importance", "FILE", importance, help("safetensors: weights of the error by column"));
+  command.value("--sample", "1/K", sample, help("measure one block in K (row and small blocks)"));
+  if (explained == Explained::yes)
+    command.describe("--method M, --seed S", "exact (default), anneal, genetic or bayes");
+  command.value("--method", "M", method, "");
   command.value("--seed", "S", seed, "");
   command.repeated(
       "--tie", "REGEX", [this](const std::string& text) { ties.push_back(text); },
-      "what matches with equal (groups) gets one Encoding");
-  command.flag("--uniform", uniform, "one Encoding for the whole model");
-  command.value("--penalty-exponent", "L", penalty_exponent, "of --uniform: costs times hardware penalty^L");
-  command.value("--preset", "NAME", preset, "iccv2021: the original's search for one (N, E)");
+      help("what matches with equal (groups) gets one Encoding"));
+  command.flag("--uniform", uniform, help("one Encoding for the whole model"));
+  command.value("--penalty-exponent", "L", penalty_exponent,
+                help("of --uniform: costs times hardware penalty^L"));
+  command.value("--preset", "NAME", preset, help("iccv2021: the original's search for one (N, E)"));
 }
 
-void SearchArguments::declare_files(CommandLine& command) {
-  command.value("--save-costs", "FILE", save_costs, "write what was measured, to solve other budgets");
-  command.value("--costs", "FILE", costs, "take what --save-costs wrote; no weight is read");
-  command.value("--report", "FILE", report, "a page of HTML: size against error, every tensor");
+void SearchArguments::declare_files(CommandLine& command, Explained explained) {
+  const auto help = [&](const char* text) { return explained == Explained::yes ? text : ""; };
+  command.value("--save-costs", "FILE", save_costs, help("write what was measured, to solve other budgets"));
+  command.value("--costs", "FILE", costs, help("take what --save-costs wrote; no weight is read"));
+  command.value("--report", "FILE", report, help("a page of HTML: size against error, every tensor"));
 }
 
 void SearchArguments::declare_briefly(CommandLine& command) {
+  declare_budget(command, Explained::no);
+  declare_search(command, Explained::no);
+  declare_files(command, Explained::no);
   const std::string none;
-  command.value("--target-bpw", "X", target_bpw, none);
-  command.value("--target-size", "SIZE", target_size, none);
-  command.value("--target-sqnr", "DB", target_sqnr, none);
-  command.value("--candidates", "SPACE", candidates, none);
-  command.value("--objective", "NAME", objective, none);
-  command.value("--importance", "FILE", importance, none);
-  command.value("--sample", "1/K", sample, none);
-  command.value("--method", "NAME", method, none);
-  command.value("--seed", "S", seed, none);
-  command.repeated(
-      "--tie", "REGEX", [this](const std::string& text) { ties.push_back(text); }, none);
-  command.flag("--uniform", uniform, none);
-  command.value("--penalty-exponent", "L", penalty_exponent, none);
-  command.value("--preset", "NAME", preset, none);
-  command.value("--save-costs", "FILE", save_costs, none);
-  command.value("--costs", "FILE", costs, none);
-  command.value("--report", "FILE", report, none);
   command.describe("--target-bpw X, --target-size SIZE, --target-sqnr DB, --candidates SPACE,", none);
   command.describe("--objective, --importance, --sample, --method, --seed, --tie, --uniform,", none);
   command.describe("--penalty-exponent, --preset, --save-costs, --costs, --report", none);
@@ -122,8 +114,12 @@ SearchRequest SearchArguments::check(const CommandLine& command, const EncodingA
   }
   measured.space = space;
   model.keep = space.keep;
-  if (candidates || encoding.bits || encoding.block || encoding.scale) model.space = space;
-  request.candidates_text = to_string(space);
+  // A cost table and a report are of every N, so that they answer more than was asked; the choice is among
+  // what was asked for.
+  if ((save_costs || report) && !candidates) measured.space.bits = CandidateSpace{}.bits;
+  const bool says_which = candidates || encoding.bits || encoding.block || encoding.scale;
+  if (costs ? says_which : to_string(measured.space) != to_string(space)) model.space = space;
+  request.candidates_text = to_string(measured.space);
 
   if (objective) measured.objective = parse_option(command, "--objective", *objective, parse_objective);
   if (method) model.solver.method = parse_option(command, "--method", *method, parse_method);

@@ -25,9 +25,10 @@ struct SearchArguments {
   std::vector<std::string> ties;
   bool uniform = false;
 
-  void declare_budget(CommandLine& command);
-  void declare_search(CommandLine& command);
-  void declare_files(CommandLine& command);
+  enum class Explained { no, yes };  // whether the help says what they mean
+  void declare_budget(CommandLine& command, Explained explained);
+  void declare_search(CommandLine& command, Explained explained);
+  void declare_files(CommandLine& command, Explained explained);
   // All of them, named in the help but not explained.
   void declare_briefly(CommandLine& command);
 
