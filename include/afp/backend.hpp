@@ -119,9 +119,10 @@ class Backend {
 
   // What each candidate costs the piece's row or small blocks, every block under its best scale: the sums of
   // choose_scales, bit for bit, and nothing else. The candidates have the grid's block; their N, Formats and
-  // kinds of scale may differ, and the grid's bits are not looked at. With sample > 1 the sums are those over
-  // the blocks that BlockSample(grid, sample) takes (about one in so many; its weights() says how many
-  // weights that is). Throws UsageError for tensor blocks and for a sample of 0.
+  // kinds of scale may differ, and the grid's bits are not looked at. Under ue4m3 each brings the tensor's
+  // scale of its own (ue4m3_tensor_scale). With sample > 1 the sums are those over the blocks that
+  // BlockSample(grid, sample) takes (about one in so many; its weights() says how many weights that is).
+  // Throws UsageError for tensor blocks and for a sample of 0.
   //   sums[c]    one entry a strip of the piece
   virtual void block_costs(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
                            std::uint32_t sample, std::span<const std::span<StripSums>> sums) const = 0;
