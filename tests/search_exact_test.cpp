@@ -313,8 +313,8 @@ TEST(SearchFront, IsTheHullOfAllChoices) {
   Random random(9);
   for (int repeat = 0; repeat < 1500; ++repeat) {
     SearchProblem problem = small_problem(random, Costs::small_integers);
-    problem.budget = 0;  // does not count
-    problem.price = 0.0;
+    problem.budget = 0;  // which does not count, nor does the price
+    problem.price = static_cast<double>(repeat % 2);
     std::map<std::uint64_t, double> least;  // cost by bytes
     for_every_choice(problem, [&](const std::vector<std::size_t>& choice) {
       const auto cost = static_cast<double>(cost_of(problem, choice));
