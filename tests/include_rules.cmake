@@ -62,6 +62,7 @@ forbid(includes "^(examples|host/(core|cpu|search|checkpoint|cli))/" "^<(cu[a-z]
 
 # Third-party libraries, each where README.md says it is used.
 forbid(includes "^(host/(core|cpu|search|checkpoint)|kernels)/" "^<(fmt|CLI)/" "the library takes no arguments and prints nothing")
+forbid(includes "^(host/(core|cpu|checkpoint|cli)|kernels)/" "^<(Eigen|Random123)/" "the solvers' own")
 forbid(includes "^(host/(core|search|checkpoint|cli)|kernels)/" "^<hwy/" "vector code belongs to host/cpu")
 
 # --- The include graph ---------------------------------------------------------------------------------------------

@@ -189,6 +189,7 @@ TEST(SearchNeighbourhood, ReachesEveryAvailableColumnAndNoOther) {
       columns[column] = {static_cast<int>(random_below(random, 9)),
                          static_cast<int>(random_below(random, 6)) - 1};
       if (random_below(random, 8) == 0) columns[column] = {16, 8};  // kept as it is
+      if (repeat % 10 == 0) columns[column] = {0, 0};               // no place of the original's, for all
       available[column] = random_below(random, 4) != 0;
       if (available[column]) expected.insert(column);
     }
@@ -277,21 +278,23 @@ TEST(SearchProposals, AreScoredAsTheSumsDiffer) {
 }
 
 TEST(SearchChains, GoTheSameWayInAnyGroup) {
-  const SearchProblem problem = model_problem(30, 20, 0.4, 7);
+  const SearchProblem problem = model_problem(30, 20, std::nullopt, 7);
   const Walk walk(problem);
-  const search_detail::Level level{1e-2, 1e-6, 3000};
   Chains together(walk, 0, 5, 11, 0);
-  together.run(level, 0, nullptr);
+  together.run({1e-2, 0.0, 1500}, 0, nullptr);
   std::uint64_t evaluations = 0;
+  std::set<double> values;
   for (std::uint32_t chain = 0; chain < 5; ++chain) {
     Chains alone(walk, chain, 1, 11, 0);
-    alone.run({level.temperature, level.over_price, 1000}, 0, nullptr);
-    alone.run({level.temperature, level.over_price, 2000}, 1000, nullptr);
+    alone.run({1e-2, 0.0, 1000}, 0, nullptr);
+    alone.run({1e-2, 0.0, 500}, 1000, nullptr);
     EXPECT_EQ(alone.best(0), together.best(chain));
     EXPECT_EQ(alone.best_value(0), together.best_value(chain));
     evaluations += alone.evaluations();
+    values.insert(alone.best_value(0));
   }
   EXPECT_EQ(evaluations, together.evaluations());
+  EXPECT_EQ(values.size(), 5u) << "chains that all end alike would show nothing";
 }
 
 TEST(SearchChains, KeepTheBestTheyHaveSeen) {
@@ -312,16 +315,16 @@ TEST(SearchChains, KeepTheBestTheyHaveSeen) {
   }
 }
 
-TEST(SearchChains, StandStillAfterSoManyRejections) {
-  // At temperature 0 from the best column of a row, all moves but the one that stays are rejected.
-  SearchProblem problem = one_row(triangle(3, 8));
-  for (std::size_t column = 0; column < problem.columns.size(); ++column)
-    problem.costs[column] = 1.0 + static_cast<double>(column);
+TEST(SearchChains, StandStillAfterSoManyRejectionsInARow) {
+  // From the better of these two, at temperature 0, one draw in three is rejected: five in a row take
+  // (1 - p^5) / (p^5 (1 - p)) = 363 draws on average, five in all would take 15.
+  SearchProblem problem = one_row({{4, 1}, {4, 2}});
+  problem.costs = {1.0, 2.0};
   const Walk walk(problem);
-  Chains chains(walk, 0, 4, 2, 5);
+  Chains chains(walk, 0, 100, 2, 5);
   chains.run({0.0, 0.0, 100'000}, 0, nullptr);
-  EXPECT_LT(chains.evaluations(), 4u * 2000u);
-  EXPECT_GE(chains.evaluations(), 4u * 5u);
+  EXPECT_GT(chains.evaluations(), 100u * 250u);
+  EXPECT_LT(chains.evaluations(), 100u * 500u);
 }
 
 // --- The whole -------------------------------------------------------------------------------------------

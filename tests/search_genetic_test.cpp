@@ -72,6 +72,20 @@ TEST(SearchRepair, SpendsWhatIsLeftWhereItSavesMost) {
   EXPECT_EQ(choice[1].column, 1u);
 }
 
+TEST(SearchRepair, PrefersTheSteepestStepOfARow) {
+  // Row 0: 8 for 1 byte or 10 for 4; row 1: 7 for 3. With 4 bytes, 8 + 7.
+  SearchProblem problem;
+  problem.rows = 2;
+  problem.columns.resize(3);
+  problem.costs = {10.0, 2.0, 0.0, 7.0, 0.0, SearchProblem::kUnavailable};
+  problem.bytes = {0, 1, 4, 0, 3, 0};
+  const auto items = search_detail::reduce_rows(problem).undominated;
+  std::vector<Item> choice = {{0, 10.0, 0}, {0, 7.0, 0}};
+  search_detail::Repair(items, 4)(choice);
+  EXPECT_EQ(choice[0].column, 1u);
+  EXPECT_EQ(choice[1].column, 1u);
+}
+
 TEST(SearchGenetic, ComesNearTheOptimum) {
   for (const std::uint64_t seed : {1, 2})
     for (const double budget : {0.1, 0.5}) {

@@ -161,6 +161,9 @@ TEST_P(SearchMethods, TheTraceDescendsToTheResult) {
   const SearchResult result = search(problem, options);
   ASSERT_GE(result.trace.size(), 2u);
   for (std::size_t i = 1; i < result.trace.size(); ++i) {
+    if (i + 1 < result.trace.size()) {
+      EXPECT_LT(result.trace[i].cost, result.trace[i - 1].cost);
+    }
     EXPECT_LE(result.trace[i].cost, result.trace[i - 1].cost * (1.0 + 1e-14));
     EXPECT_GE(result.trace[i].evaluations, result.trace[i - 1].evaluations);
     EXPECT_GE(result.trace[i].seconds, result.trace[i - 1].seconds);

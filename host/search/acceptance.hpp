@@ -8,7 +8,7 @@
 
 namespace afp::search_detail {
 
-// log2 of a positive normal number, to within 4e-15 of its magnitude or of 1. With m in [sqrt(1/2), sqrt(2)):
+// log2 of a positive normal number, to within 1e-15 of its magnitude or of 1. With m in [sqrt(1/2), sqrt(2)):
 // log2(2^e m) = e + 2 / ln 2 * (s + s^3 / 3 + s^5 / 5 + ...), s = (m - 1) / (m + 1), |s| < 0.1716.
 AFP_HD inline double log2_of(double x) {
   const std::uint64_t bits = __builtin_bit_cast(std::uint64_t, x);

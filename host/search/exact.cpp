@@ -13,7 +13,7 @@ namespace {
 
 // States to make by default: some tens of milliseconds, more for tables that take longer to read anyway.
 std::uint64_t default_states(const SearchProblem& problem) {
-  return 1'500'000 + 6 * problem.costs.size();
+  return 2'200'000 + 5 * problem.costs.size();
 }
 
 // Where the corners of a row's hull are among its undominated items.

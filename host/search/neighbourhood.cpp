@@ -1,6 +1,7 @@
 #include "host/search/neighbourhood.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 namespace afp::search_detail {
@@ -80,21 +81,21 @@ std::vector<std::uint32_t> Neighbourhood::parts() const {
   return part_of;
 }
 
-std::uint32_t Neighbourhood::nearest(const Place& from, const std::vector<std::uint32_t>& part_of,
-                                     std::uint32_t part) const {
-  std::uint32_t best = kNone;
-  std::int64_t best_distance = 0;
+// The nearest place of every part.
+std::vector<std::uint32_t> Neighbourhood::nearest_of_parts(const Place& from,
+                                                           const std::vector<std::uint32_t>& part_of,
+                                                           std::uint32_t part_count) const {
+  std::vector<std::uint32_t> nearest(part_count, kNone);
+  std::vector<std::int64_t> distances(part_count, std::numeric_limits<std::int64_t>::max());
   for (std::uint32_t place = 0; place < places_.size(); ++place) {
-    if (part_of[place] != part) continue;
     const std::int64_t bits = std::int64_t{places_[place].bits} - from.bits;
     const std::int64_t exponent = std::int64_t{places_[place].exponent_bits} - from.exponent_bits;
     const std::int64_t distance = bits * bits + exponent * exponent;
-    if (best == kNone || distance < best_distance) {
-      best = place;
-      best_distance = distance;
-    }
+    if (distance >= distances[part_of[place]]) continue;
+    distances[part_of[place]] = distance;
+    nearest[part_of[place]] = place;
   }
-  return best;
+  return nearest;
 }
 
 void Neighbourhood::find_bridges() {
@@ -103,8 +104,9 @@ void Neighbourhood::find_bridges() {
   for (std::uint32_t at = 0; at < places_.size(); ++at) {
     Place& place = places_[at];
     place.first_bridge = static_cast<std::uint32_t>(bridges_.size());
+    const std::vector<std::uint32_t> nearest = nearest_of_parts(place, part_of, part_count);
     for (std::uint32_t part = 0; part < part_count; ++part)
-      if (part != part_of[at]) bridges_.push_back(nearest(place, part_of, part));
+      if (part != part_of[at]) bridges_.push_back(nearest[part]);
     // Where no draw stays at the place, its columns would not reach each other.
     const auto drawn_to = std::span(place.target).first(place.bits_count * 3);
     if (place.column_count > 1 && std::find(drawn_to.begin(), drawn_to.end(), at) == drawn_to.end())

@@ -44,8 +44,8 @@ class Neighbourhood {
   void find_moves();
   void find_bridges();
   std::vector<std::uint32_t> parts() const;
-  std::uint32_t nearest(const Place& from, const std::vector<std::uint32_t>& part_of,
-                        std::uint32_t part) const;
+  std::vector<std::uint32_t> nearest_of_parts(const Place& from, const std::vector<std::uint32_t>& part_of,
+                                              std::uint32_t part_count) const;
   std::uint32_t place_at(int bits, int exponent_bits) const;
 
   std::vector<Place> places_;            // by bits, then exponent bits

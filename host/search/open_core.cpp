@@ -13,8 +13,9 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // A pass keeps at most so many states a row; the next pass, which starts from the best choice so far, more.
-constexpr std::size_t kFirstWidth = 500;
-constexpr std::size_t kWiden = 6;
+constexpr std::size_t kFirstWidth = 300;
+constexpr std::size_t kWiden = 10;
+constexpr std::size_t kLastWidth = 50;  // where the work is used up in the midst of a pass
 
 struct State {
   std::int64_t bytes;  // less those of the base
@@ -48,10 +49,7 @@ class CorePass {
     std::vector<State> states = {{0, 0.0, 0, problem_.base.empty() ? 0 : problem_.base[0]}};
     for (std::size_t i = 0; i < open_.size() && !states.empty(); ++i) {
       between_rows_();
-      if (made_ > most_states_) {
-        drop_all(states);
-        break;
-      }
+      if (made_ > most_states_) width_ = kLastWidth;
       states = expand(i, states);
       keep_promising(states);
       take_best(i, states);
@@ -103,37 +101,60 @@ class CorePass {
   // The states after row i: by ascending bytes, and so by descending value.
   std::vector<State> expand(std::size_t i, const std::vector<State>& states) {
     advance(i, states);
-    std::vector<State> merged, added;
-    for (const Change& change : open_[i].changes) {
+    const auto& changes = open_[i].changes;
+    if (made_lists_.size() < changes.size() * states.size()) {
+      made_lists_.resize(changes.size() * states.size());
+      merged_lists_.resize(made_lists_.size());
+    }
+    // A list for every change, each ascending as the states are, then merged two by two.
+    std::vector<std::size_t> ends;
+    State* out = made_lists_.data();
+    for (const Change& change : changes) {
       if (change.item != problem_.base[open_[i].row] && !may_help(change)) continue;
-      added.clear();
-      merge_buffer_.clear();
       for (std::size_t s = 0; s < states.size(); ++s) {
-        const std::int64_t bytes = states[s].bytes + change.bytes;
-        const double value = states[s].value + change.value;
-        if (bound(bytes, value) < best_)
-          added.push_back({bytes, value, static_cast<std::uint32_t>(s), change.item});
+        *out = {states[s].bytes + change.bytes, states[s].value + change.value, static_cast<std::uint32_t>(s),
+                change.item};
+        out += bound(out->bytes, out->value) < best_ ? 1 : 0;
       }
       made_ += states.size();
-      merge(merged, added, merge_buffer_);
-      std::swap(merged, merge_buffer_);
+      ends.push_back(static_cast<std::size_t>(out - made_lists_.data()));
     }
-    return merged;
+    while (ends.size() > 1) merge_pairs(ends);
+    return {made_lists_.begin(), made_lists_.begin() + static_cast<std::ptrdiff_t>(ends.front())};
   }
 
-  static void merge(const std::vector<State>& a, const std::vector<State>& b, std::vector<State>& out) {
-    out.reserve(a.size() + b.size());
-    std::size_t i = 0, j = 0;
-    while (i < a.size() || j < b.size()) {
-      const bool from_a = j == b.size() || (i < a.size() && std::tie(a[i].bytes, a[i].value) <=
-                                                                std::tie(b[j].bytes, b[j].value));
-      const State& next = from_a ? a[i++] : b[j++];
-      if (out.empty() || next.value < out.back().value) out.push_back(next);
+  // Merges the first list of made_lists_ with the second, the third with the fourth...
+  void merge_pairs(std::vector<std::size_t>& ends) {
+    State* out = merged_lists_.data();
+    std::size_t begin = 0, kept = 0;
+    for (std::size_t list = 0; list < ends.size(); list += 2) {
+      const std::size_t middle = ends[list], end = list + 1 < ends.size() ? ends[list + 1] : middle;
+      out = merge(made_lists_.data() + begin, made_lists_.data() + middle, made_lists_.data() + end, out);
+      begin = end;
+      ends[kept++] = static_cast<std::size_t>(out - merged_lists_.data());
     }
+    ends.resize(kept);
+    std::swap(made_lists_, merged_lists_);
   }
 
-  void drop_all(const std::vector<State>& states) {
-    for (const State& state : states) dropped_ = std::min(dropped_, bound(state.bytes, state.value));
+  // Of [a, middle) and [middle, end) what no other of them beats; returns the end of it.
+  static State* merge(const State* a, const State* middle, const State* end, State* out) {
+    const State* b = middle;
+    double least = kInfinity;
+    const auto take = [&](const State& state) {  // without a branch: which are taken is hard to foresee
+      *out = state;
+      out += state.value < least ? 1 : 0;
+      least = std::min(least, state.value);
+    };
+    while (a < middle && b < end) {
+      const bool from_a = a->bytes < b->bytes || (a->bytes == b->bytes && a->value <= b->value);
+      take(from_a ? *a : *b);
+      a += from_a ? 1 : 0;
+      b += from_a ? 0 : 1;
+    }
+    while (a < middle) take(*a++);
+    while (b < end) take(*b++);
+    return out;
   }
 
   // Drops the states of the greatest bounds where there are more than the pass may keep.
@@ -205,7 +226,7 @@ class CorePass {
   std::vector<OpenRow> open_;
   std::optional<UndecidedRows> undecided_;
   std::vector<std::vector<Step>> steps_;
-  std::vector<State> merge_buffer_;
+  std::vector<State> made_lists_, merged_lists_;
   double dropped_ = kInfinity;  // the least bound of a dropped state
   std::uint64_t made_ = 0;
   bool improved_ = false;
@@ -218,9 +239,10 @@ OpenCoreResult solve_open_core(const OpenCoreProblem& problem, const std::functi
   OpenCoreResult result;
   result.best = problem.best;
   result.bound = -std::numeric_limits<double>::infinity();
-  for (std::size_t width = kFirstWidth; result.states <= problem.most_states; width *= kWiden) {
-    OpenCoreResult pass =
-        CorePass(problem, result.best, width, problem.most_states - result.states, between_rows).run();
+  std::size_t width = kFirstWidth;
+  while (true) {
+    const std::uint64_t left = problem.most_states - std::min(problem.most_states, result.states);
+    OpenCoreResult pass = CorePass(problem, result.best, width, left, between_rows).run();
     result.states += pass.states;
     result.best = pass.best;
     result.bound = std::min(std::max(result.bound, pass.bound), result.best);
@@ -228,9 +250,13 @@ OpenCoreResult solve_open_core(const OpenCoreProblem& problem, const std::functi
       result.improved = true;
       result.item = std::move(pass.item);
     }
-    if (result.bound >= result.best) break;
+    if (result.bound >= result.best || result.states >= problem.most_states) return result;
+    // The work grows with the width: as much wider as the work left allows, if that is worth a pass.
+    const std::uint64_t affordable =
+        (problem.most_states - result.states) * width / std::max<std::uint64_t>(1, pass.states);
+    if (affordable < width + width / 2) return result;
+    width = static_cast<std::size_t>(std::min<std::uint64_t>(affordable, width * kWiden));
   }
-  return result;
 }
 
 }  // namespace afp::search_detail
