@@ -31,10 +31,10 @@ std::uint64_t CumulativeCounts::up_to_code(Format format, float reciprocal, std:
   const auto within = [&](std::size_t key) {
     return encode_magnitude(format, base(key) * reciprocal) <= code;
   };
-  std::size_t key = std::clamp(last_key_at(dtype_, floor_to_float(threshold)), first_,
-                               end_);  // to be the first with a larger code
+  // To be the first key with a larger code. Those below the one at the threshold have none: a 16-bit key is
+  // farther from the next than the reciprocal's rounding moves a product.
+  std::size_t key = std::clamp(last_key_at(dtype_, floor_to_float(threshold)), first_, end_);
   while (key < end_ && within(key)) ++key;
-  while (key > first_ && !within(key - 1)) --key;
   // Zeros have code 0.
   return key == 0 ? zeros_ : before(key);
 }

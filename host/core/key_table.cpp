@@ -40,7 +40,6 @@ KeyTable::KeyTable(const Statistics& statistics) : dtype(statistics.dtype()), ab
     }
   };
   const std::size_t begin = statistics.first_key() / kSumLanes * kSumLanes;
-  if (begin != 0 && statistics.zeros() != 0) add_group(0);
   for (std::size_t first = begin; first < statistics.end_key(); first += kSumLanes) add_group(first);
 }
 

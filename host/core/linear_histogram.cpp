@@ -34,8 +34,8 @@ std::uint64_t LinearHistogram::square_root_rule(float limit, float smallest, std
 
 std::size_t LinearHistogram::bin_of(float magnitude) const {
   const std::size_t last = bins() - 1;
+  // In double, so no more than the bin or, where the edge above was rounded down to it, the one before.
   std::size_t bin = std::min(last, static_cast<std::size_t>(static_cast<double>(magnitude) * per_bin_));
-  while (bin > 0 && magnitude < edges_[bin]) --bin;
   while (bin < last && magnitude >= edges_[bin + 1]) ++bin;
   return bin;
 }

@@ -20,7 +20,8 @@ struct KeyTable {
   explicit KeyTable(const Statistics& statistics);
 
   // One slot a key, ascending, in groups of kSumLanes: slot i is of lane i mod kSumLanes, as the key's index
-  // is. Groups without weights are left out.
+  // is. Groups without weights are left out, and zeros
+  // may be, for they cost nothing.
   std::size_t slots() const { return base.size(); }
   bool has_inside() const { return !mean.empty(); }  // of F32 alone
 

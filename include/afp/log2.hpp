@@ -14,8 +14,8 @@ namespace afp {
 struct Log2Series {
   static constexpr std::int64_t kSqrtHalf = 0x3FE6A09E667F3BCD;  // bits
   static constexpr double kTwoOverLn2 = 0x1.71547652b82fep+1, kTwoOverLn2Rest = 0x1.777d0ffda0d24p-55;
-  static constexpr std::size_t kCount = 11;  // terms after s, the last one first
-  static constexpr double kTerms[kCount] = {1.0 / 23, 1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
+  static constexpr std::size_t kCount = 10;  // terms after s, the last one first
+  static constexpr double kTerms[kCount] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
                                             1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
 };
 
