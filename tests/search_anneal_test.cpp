@@ -63,18 +63,6 @@ TEST(SearchRandom, BelowIsEvenAndUnitIsInside) {
   EXPECT_LT(search_detail::unit(0xFFFFFFFF), 1.0);
 }
 
-TEST(SearchAcceptance, Log2IsExactToItsLastBits) {
-  Random random(1);
-  for (int repeat = 0; repeat < 200'000; ++repeat) {
-    const double x = std::ldexp(1.0 + random_unit(random), static_cast<int>(random_below(random, 80)) - 60);
-    const long double exact = std::log2(static_cast<long double>(x));
-    EXPECT_NEAR(search_detail::log2_of(x), static_cast<double>(exact),
-                1e-15 * std::max(1.0, static_cast<double>(std::fabs(exact))));
-  }
-  for (int exponent = -1022; exponent <= 1023; ++exponent)
-    EXPECT_EQ(search_detail::log2_of(std::ldexp(1.0, exponent)), exponent);
-}
-
 TEST(SearchAcceptance, FollowsTheTemperature) {
   EXPECT_TRUE(search_detail::accepts(-1.0, 0.0, 0.999));
   EXPECT_TRUE(search_detail::accepts(0.0, 0.0, 0.999));

@@ -37,7 +37,7 @@ QuantizeArguments parse_quantize(const Arguments& arguments) {
   run.declare_reporting(command, "list every tensor, not just the worst");
 
   command.example("afp quantize model -o model-4bit");
-  command.example("afp quantize model -o model-small --target-bpw 4.25 --keep 'router'");
+  command.example("afp quantize model -o model-small --target-bpw 4.25 --keep 'lm_head|router'");
   command.parse(arguments);
 
   run.check(command);

@@ -4,12 +4,12 @@
 
 #include <cstdint>
 
-#include "host/search/acceptance.hpp"
+#include "afp/log2.hpp"
 
 namespace afp::search_detail {
 
 inline double natural_log(double x) {
-  return 0.6931471805599453 * log2_of(x);
+  return 0.6931471805599453 * portable_log2(x);
 }
 
 // e^x to within some 1e-15 of itself: 2^n times the series of e^r, |r| <= ln 2 / 2. 0 below the normal
