@@ -36,16 +36,16 @@ double GaussianProcess::fit_scales(const Scales& scales, const Eigen::VectorXd& 
       kernels(i, j) =
           kernel(places_[static_cast<std::size_t>(i)], places_[static_cast<std::size_t>(j)], scales) +
           (i == j ? scales.noise : 0.0);
-  factor_.compute(kernels);
+  factor_.emplace(kernels);
   scales_ = scales;
   const Eigen::VectorXd ones = Eigen::VectorXd::Ones(count);
-  const Eigen::VectorXd solved_ones = factor_.solve(ones);
+  const Eigen::VectorXd solved_ones = factor_->solve(ones);
   mean_ = solved_ones.dot(values) / solved_ones.sum();
   const Eigen::VectorXd centred = values - mean_ * ones;
-  weights_ = factor_.solve(centred);
+  weights_ = factor_->solve(centred);
   variance_ = std::max(centred.dot(weights_) / static_cast<double>(count), 1e-12);
   double log_determinant = 0.0;
-  for (Eigen::Index i = 0; i < count; ++i) log_determinant += 2.0 * natural_log(factor_.matrixLLT()(i, i));
+  for (Eigen::Index i = 0; i < count; ++i) log_determinant += 2.0 * natural_log(factor_->matrixLLT()(i, i));
   return -0.5 * (static_cast<double>(count) * natural_log(variance_) + log_determinant);
 }
 
@@ -78,7 +78,7 @@ GaussianProcess::Prediction GaussianProcess::predict(const Place& place) const {
   for (Eigen::Index i = 0; i < count; ++i)
     near(i) = kernel(place, places_[static_cast<std::size_t>(i)], scales_);
   const double mean = mean_ + near.dot(weights_);
-  factor_.matrixL().solveInPlace(near);
+  factor_->matrixL().solveInPlace(near);
   return {mean, std::sqrt(variance_ * std::max(0.0, 1.0 + scales_.noise - near.squaredNorm()))};
 }
 

@@ -5,6 +5,7 @@
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 namespace afp::search_detail {
@@ -35,8 +36,8 @@ class GaussianProcess {
 
   std::vector<Place> places_;
   Scales scales_{};
-  Eigen::LLT<Eigen::MatrixXd> factor_;
-  Eigen::VectorXd weights_;  // of the observations, in a mean
+  std::optional<Eigen::LLT<Eigen::MatrixXd>> factor_;  // none before fit()
+  Eigen::VectorXd weights_;                            // of the observations, in a mean
   double mean_ = 0.0;
   double variance_ = 0.0;
 };
