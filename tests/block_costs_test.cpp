@@ -160,6 +160,41 @@ TEST(BlockCosts, RoundAsTheCodesWhereAWeightIsAlmostInTheMiddle) {
     }
 }
 
+// The same of blocks of any weights: three of each are moved next to a middle of the scale chosen before.
+TEST(BlockCosts, RoundAsTheCodesAlmostInTheMiddleUnderAnyBestScale) {
+  const RunningBackend backend(backend_cases(1).front());
+  std::uint64_t number = 900;
+  for (const char* const scale_kind : {"ue4m3", "e8m0"})
+    for (const Format format : reference::all_formats()) {
+      const Grid grid(format);
+      Tensor tensor{parse_encoding(to_string(format) + "/16/" + scale_kind),
+                    {6400},
+                    sample::make(DType::F32, Family::gaussian, 6400, ++number)};
+      const ScaleSearch search(tensor.encoding, tensor.codec().tensor_scale);
+      const Quantized quantized = quantize(*backend, tensor, Effort::exact);
+      std::vector<float> values = tensor.weights.values;
+      for (std::size_t b = 0; b < quantized.scales.size(); ++b) {
+        const Real scale = search.find(quantized.scales[b])->value;
+        const float largest = reference::absmax(std::span(values).subspan(16 * b, 16));
+        for (std::size_t i = 16 * b; i < 16 * b + 3; ++i) {
+          const float magnitude = std::fabs(values[i]);
+          const std::uint32_t code = grid.nearest(magnitude / scale);
+          if (magnitude == largest || code + 1 == grid.size()) continue;
+          values[i] = static_cast<float>((grid[code] + grid[code + 1]) / 2 * scale);
+          const std::uint64_t bits = sample::bits(number, i);
+          for (std::uint64_t step = 0; step < bits % 3; ++step)
+            values[i] = std::nextafter(values[i], bits % 2 == 0 ? 0.0f : INFINITY);
+          if (values[i] > largest) values[i] = magnitude;
+        }
+      }
+      tensor.weights = sample::weights_of(DType::F32, values);
+      const TensorCodec codec = tensor.codec();
+      EXPECT_EQ(sum_bits(block_costs(*backend, tensor, {&codec, 1}, Effort::exact)[0]),
+                sum_bits(quantize(*backend, tensor, Effort::exact).sums))
+          << tensor.text();
+    }
+}
+
 struct LargeTensor {
   const char* block;
   Shape shape;

@@ -76,23 +76,24 @@ struct Rounder<GridKind::floating> {
   int mantissa_bits;
 };
 
-// M = 0, E >= 2: zero and powers of two. Ties go to the even code, that is to the even exponent field. A
-// shifter of 2^23 steps sends the tie between b and 2 b up, one of 2^23 + 1 steps sends it down.
+// M = 0, E >= 2: zero and powers of two. Ties go to the even code, that is to the even exponent field, whose
+// parity is that of the float32's field (127 - bias is even). A shifter of 2^23 steps sends the tie between
+// b and 2 b up, one of 2^23 + 1 steps sends it down.
+inline constexpr float kTieUp = 0x1p23f, kTieDown = 0x1.000002p23f;
+
 template <>
 struct Rounder<GridKind::powers> {
   explicit Rounder(Format format)
       : smallest(exp2_int(format.min_normal_exponent())),
         max_value(format.max_value()),
-        exponent_offset(127 - format.bias()),
-        shifter_of_odd(exponent_offset % 2 == 0 ? kTieUp : kTieDown),
-        shifter_of_even(exponent_offset % 2 == 0 ? kTieDown : kTieUp) {}
+        exponent_offset(127 - format.bias()) {}
 
   HWY_INLINE VF value(VF y) const {
     const DF df;
     const DI di;
     const VF b = hn::Max(binade_of(y), hn::Set(df, smallest));
     const MF is_odd = hn::RebindMask(df, hn::TestBit(hn::BitCast(di, b), hn::Set(di, 1 << 23)));
-    const VF steps = hn::IfThenElse(is_odd, hn::Set(df, shifter_of_odd), hn::Set(df, shifter_of_even));
+    const VF steps = hn::IfThenElse(is_odd, hn::Set(df, kTieUp), hn::Set(df, kTieDown));
     return hn::NegMulAdd(b, steps, hn::MulAdd(b, steps, y));  // b * steps is exact
   }
   HWY_INLINE VU code(VF y) const {
@@ -102,13 +103,9 @@ struct Rounder<GridKind::powers> {
     return hn::BitCast(DU(), hn::Max(exponent, hn::Zero(DI())));  // zero: field 0, below the offset
   }
 
-  static constexpr float kTieUp = 0x1p23f, kTieDown = 0x1.000002p23f;
-
   float smallest;
   float max_value;
-  int exponent_offset;   // from the code's exponent field to that of its value as a float32
-  float shifter_of_odd;  // in steps of b, where b's own exponent field is odd
-  float shifter_of_even;
+  int exponent_offset;
 };
 
 // Values of ue4m3 bytes without their top bit; see ue4m3_value.

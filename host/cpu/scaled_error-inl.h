@@ -82,13 +82,7 @@ struct FormatGrid {
         min_normal_exponent(format.min_normal_exponent()),
         min_scale(min_scale_exponent(format)),
         max_scale(max_scale_exponent(format)),
-        steps_of_odd(exp2_int(23 - mantissa_bits)),
-        steps_of_even(steps_of_odd) {
-    if (kind != GridKind::powers) return;
-    const Rounder<GridKind::powers> rounder(format);
-    steps_of_odd = rounder.shifter_of_odd;
-    steps_of_even = rounder.shifter_of_even;
-  }
+        steps(exp2_int(23 - mantissa_bits)) {}
 
   GridKind kind;
   bool is_wide;
@@ -96,8 +90,7 @@ struct FormatGrid {
   float max_value;
   int max_exponent, min_normal_exponent;
   int min_scale, max_scale;  // exponents that e8m0 may choose
-  float steps_of_odd,
-      steps_of_even;  // the shifter in units of the binade, by the parity of its exponent field
+  float steps;               // the shifter in units of the binade
 };
 
 // Rounds quotients to a Format's values times 2^x, x an integer a lane.
@@ -105,16 +98,15 @@ template <GridKind kind>
 struct ShiftedGrid {
   HWY_INLINE ShiftedGrid(const FormatGrid& format, VI x)
       : least(power_or_zero(hn::Add(x, hn::Set(DI(), format.min_normal_exponent)))) {
-    const VF odd = hn::Set(DF(), format.steps_of_odd), even = hn::Set(DF(), format.steps_of_even);
+    steps_of_odd = steps_of_even = hn::Set(DF(), format.steps);
     if constexpr (kind == GridKind::powers) {
       // The field of the value before it was shifted decides a tie, see Rounder.
+      const VF up = hn::Set(DF(), kTieUp), down = hn::Set(DF(), kTieDown);
       const MF odd_shift = hn::RebindMask(DF(), hn::TestBit(x, hn::Set(DI(), 1)));
-      steps_of_odd = hn::IfThenElse(odd_shift, even, odd);
-      steps_of_even = hn::IfThenElse(odd_shift, odd, even);
-    } else {
-      steps_of_odd = steps_of_even = odd;
+      steps_of_odd = hn::IfThenElse(odd_shift, down, up);
+      steps_of_even = hn::IfThenElse(odd_shift, up, down);
     }
-    if constexpr (kind == GridKind::uniform) least = hn::Mul(least, odd);
+    if constexpr (kind == GridKind::uniform) least = hn::Mul(least, steps_of_odd);
   }
 
   // b * steps is exact: whether it is fused with the addition makes no difference.
