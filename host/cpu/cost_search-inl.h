@@ -148,13 +148,20 @@ class FractionSearch {
   // Of one Format of a candidate.
   struct Scan {
     Scan(const TensorCodec& codec, int format_index, std::size_t c)
-        : format(format_index == 0 ? codec.encoding.format : *codec.encoding.alternative),
-          grid(format),
+        : Scan(format_index == 0 ? codec.encoding.format : *codec.encoding.alternative, codec.tensor_scale,
+               c) {}
+    Scan(Format format, float tensor_scale, std::size_t c)
+        : grid(format),
+          uniform(format),
+          floating(format),
+          powers(format),
           candidate(c),
-          tensor_exponent(static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127) {}
+          tensor_exponent(static_cast<int>(float_bits(tensor_scale) >> 23) - 127) {}
 
-    Format format;
     FormatGrid grid;
+    Rounder<GridKind::uniform> uniform;  // of them the one of the grid's kind is used
+    Rounder<GridKind::floating> floating;
+    Rounder<GridKind::powers> powers;
     std::size_t candidate;
     int tensor_exponent;
     CellInts first;  // byte of s0
@@ -237,9 +244,10 @@ class FractionSearch {
                            hn::Not(hn::RebindMask(df, hn::Lt(byte, one))));
     if (hn::AllFalse(df, may)) return false;
     const Ue4m3Scales scales(unit_of(tile, lane, scan.candidate));
-    VF cost;
-    with_rounder(scan.format, [&](const auto& rounder)
-                                  HWY_ATTR { cost = ue4m3_error<true>(cells, rounder, scales, candidate); });
+    const VF cost =
+        scan.grid.kind == GridKind::uniform    ? ue4m3_error<true>(cells, scan.uniform, scales, candidate)
+        : scan.grid.kind == GridKind::floating ? ue4m3_error<true>(cells, scan.floating, scales, candidate)
+                                               : ue4m3_error<true>(cells, scan.powers, scales, candidate);
     hn::Store(hn::Min(best, cost), df, costs);
     return true;
   }
