@@ -84,9 +84,9 @@ TEST(ReportData, TakesWhatASearchKnows) {
   table.candidates = {parse_encoding("E2M1/32/e8m0"), parse_encoding("E2M2/32/e8m0")};
   std::vector<TensorInfo> tensors = {
       {"kept", DType::BF16, {4}}, {"b", DType::BF16, {4, 32}}, {"a", DType::F32, {2, 32}}};
-  result.plan.tensors = {{"kept", std::nullopt, "1-D", 8, std::nullopt},
-                         {"b", parse_encoding("E2M2/32/e8m0"), "", 84, 0.5},
-                         {"a", parse_encoding("E2M1/32/e8m0"), "", 34, 0.25}};
+  result.plan.tensors = {{"kept", {}, {}, std::nullopt, "1-D", 8, std::nullopt, {}},
+                         {"b", {}, {}, parse_encoding("E2M2/32/e8m0"), "", 84, 0.5, {}},
+                         {"a", {}, {}, parse_encoding("E2M1/32/e8m0"), "", 34, 0.25, {}}};
   table.tensors = {{tensors[1], "", 7.0, {CandidateCost{1.0, 2.0}, CandidateCost{0.5, 1.5}}},
                    {tensors[2], "", 3.0, {std::nullopt, CandidateCost{0.5, 0.75}}}};
   result.search.cost = 0.75;
