@@ -51,7 +51,7 @@ void EncodingArguments::declare_sizes(CommandLine& command, bool with_format) {
   command.value("--bits", "N", bits, "bits a weight, 2 to 8 (default 4)");
   if (with_format)
     command.value("--format", "FORMAT", format, "instead: E2M1, or with the rest, E2M1/32/e8m0");
-  command.value("--block", "BLOCK", block, "that shares a scale: tensor, row, 16 (default) .. 128");
+  command.value("--block", "BLOCK", block, "what shares a scale: tensor, row, 16 (default) .. 128");
   command.value("--scale", "KIND", scale, "e8m0 or ue4m3 (finer; default of 16 .. 128)");
   command.value("--effort", "EFFORT", effort, "exact (default) or fast: near-best scales, sooner");
 }
