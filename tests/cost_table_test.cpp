@@ -125,6 +125,18 @@ TEST(CostTable, EveryFaultBehindAGoodDigestIsNamed) {
   }
 }
 
+TEST(CostTable, CostsAndErrorsAreOfTheSameCandidates) {
+  CostTable table = small_table();
+  table.objective = Objective::kl;
+  std::string text = to_json(table);
+  text.erase(text.rfind("\"digest\""));
+  const std::string errors = "\"squared_errors\":[null,";
+  text.replace(text.find(errors), errors.size(), "\"squared_errors\":[0.5,");
+  expect_error<InputError>(
+      [&] { parse_cost_table(sealed(text), "t.json"); },
+      "t.json: tensors[1]: 'costs' and 'squared_errors' do not agree on what was measured");
+}
+
 TEST(CostTable, WhatCannotBeWrittenIsRefused) {
   CostTable table = small_table();
   table.tensors[0].candidates[0]->cost = std::numeric_limits<double>::quiet_NaN();

@@ -26,11 +26,20 @@ TensorData f64_tensor(const std::string& name, const Shape& shape, std::uint64_t
   return data;
 }
 
+// The second half of b.weight, a piece of its own, is far smaller than the first.
+TensorData two_pieces() {
+  const Shape shape = {1100, 700};
+  std::vector<float> values =
+      sample::make(DType::F32, sample::Family::heavy_tails, element_count(shape), 5).values;
+  for (std::size_t i = values.size() / 2; i < values.size(); ++i) values[i] /= 64.0f;
+  return {{"b.weight", DType::F16, shape}, sample::weights_of(DType::F16, values).bytes};
+}
+
 std::vector<std::vector<TensorData>> sample_shards() {
   return {
       {sample::tensor("a.weight", DType::BF16, {96, 200}, 2), sample::tensor("norm", DType::BF16, {200}, 3),
        sample::tensor("conv.weight", DType::F32, {33, 5, 3, 3}, 4)},
-      {sample::tensor("b.weight", DType::F16, {300, 700}, 5), f64_tensor("d.weight", {17, 33}, 6),
+      {two_pieces(), f64_tensor("d.weight", {17, 33}, 6),
        sample::tensor("lm_head.weight", DType::F32, {10, 33}, 6)}};
 }
 
@@ -139,6 +148,8 @@ TEST_F(MeasureCosts, ASampleStandsForTheWhole) {
   EXPECT_EQ(part.sample, 4u);
   wanted.run.threads = 3;
   expect_equal_tables(measure_costs(model(), wanted).table, part);
+  EXPECT_NEAR(part.find("b.weight")->signal, whole.find("b.weight")->signal,
+              0.15 * whole.find("b.weight")->signal);
   for (std::size_t c = 0; c < whole.candidates.size(); ++c) {
     const double exact = whole.find("b.weight")->candidates[c]->cost;
     const double estimate = part.find("b.weight")->candidates[c]->cost;

@@ -143,6 +143,31 @@ TEST_F(ModelSearch, ASizeIsThatOfTheFiles) {
   }
 }
 
+// Headers grow with the sizes that stand in them: every target holds for the files as a whole.
+TEST_F(ModelSearch, NoSizeIsExceeded) {
+  const CostTable table = costs("N=2..8,block=16|32|64|128,scale=e8m0|ue4m3");
+  ModelSearchOptions options;
+  std::uint64_t closest = ~std::uint64_t{0};
+  for (std::uint64_t target = 26000; target < 44000; target += 61) {
+    options.target_size = target;
+    const ModelSearchResult result = search_model(model(), table, options);
+    ASSERT_LE(result.file_bytes, target);
+    closest = std::min(closest, target - result.file_bytes);
+  }
+  EXPECT_LT(closest, 8u);
+}
+
+TEST_F(ModelSearch, ARulePinsWhateverTheTableOffers) {
+  const CostTable table = costs("N=2..6,block=32");
+  ModelSearchOptions options = with_bpw(5.0);
+  options.rules = {Rule::parse("set layers.1.up=E1M1+E2M0/32"),
+                   Rule::parse("set layers.1.down=E1M4+E2M3/32")};
+  options.keep = true;
+  const ModelSearchResult result = search_model(model(), table, options);
+  EXPECT_EQ(to_string(*entry(result, "layers.1.up.weight").encoding), "E1M1+E2M0/32/ue4m3");
+  EXPECT_EQ(to_string(*entry(result, "layers.1.down.weight").encoding), "E1M4+E2M3/32/ue4m3");
+}
+
 TEST_F(ModelSearch, NoBudgetIsTheLeastCostOfEveryTensor) {
   const CostTable table = costs("N=4,block=tensor|row");
   const ModelSearchResult result = search_model(model(), table, {});

@@ -19,12 +19,6 @@ Extent extent_of(const Backend& backend, DType dtype, const std::byte* weights, 
   return backend.extent({row, {0, row.cells()}, dtype, weights});
 }
 
-void add(Extent& total, const Extent& part) {
-  total.absmax = std::max(total.absmax, part.absmax);
-  total.zeros += part.zeros;
-  total.nonfinite += part.nonfinite;
-}
-
 template <class Element>
 std::vector<Element> read_range(const Checkpoint& checkpoint, const CheckpointTensor& tensor,
                                 std::uint64_t begin, std::uint64_t end) {
@@ -47,7 +41,7 @@ std::optional<Extent> weight_stats(const Backend& backend, const Checkpoint& che
     const std::uint64_t count = std::min(kPieceWeights, weights - begin);
     const std::span<std::byte> piece(buffer.data(), count * width);
     checkpoint.read(tensor, begin * width, piece);
-    add(total, extent_of(backend, tensor.dtype, piece.data(), count));
+    total.merge(extent_of(backend, tensor.dtype, piece.data(), count));
     piece_read(piece.size());
   }
   return total;
@@ -81,7 +75,7 @@ Extent packed_weight_stats(const Backend& backend, const Checkpoint& checkpoint,
     const std::uint64_t count = grid.weight_begin(end) - grid.weight_begin(first);
     weights.resize(count * sizeof(float));
     backend.dequantize(grid, cells, codec, scale_bytes, codes, DType::F32, weights);
-    add(total, extent_of(backend, DType::F32, weights.data(), count));
+    total.merge(extent_of(backend, DType::F32, weights.data(), count));
     piece_read(codes.size() + (one_scale ? 0 : scale_bytes.size()));
   }
   return total;
