@@ -9,6 +9,7 @@
 
 #include "afp/quantize.hpp"
 #include "expect_error.hpp"
+#include "host/core/name_pattern.hpp"
 #include "sample_checkpoint.hpp"
 
 namespace afp {
@@ -266,6 +267,13 @@ TEST_F(ModelSearch, PatternsTieByWhatTheyCapture) {
   EXPECT_THROW(search_model(model(), table, options), UsageError);
 }
 
+TEST(TiePattern, TellsWhatIsCapturedGroupByGroup) {
+  const TiePattern pattern("(\\w+)-(\\w+)");
+  EXPECT_EQ(pattern.captured("p-qr"), pattern.captured("/p-qr/"));
+  EXPECT_NE(pattern.captured("p-qr"), pattern.captured("pq-r"));
+  EXPECT_EQ(pattern.captured("pqr"), std::nullopt);
+}
+
 TEST_F(ModelSearch, TiedTensorsNeedACandidateInCommon) {
   const std::vector<Rule> rules = {Rule::parse("set layers.0.up=E3M2/row"),
                                    Rule::parse("set layers.2.up=E2M2/row")};
@@ -334,6 +342,20 @@ TEST_F(ModelSearch, TheFrontIsWhatBudgetsReach) {
     EXPECT_EQ(point.bytes, bytes);
     EXPECT_NEAR(point.squared_error, error, 1e-12 * error);
   }
+}
+
+TEST_F(ModelSearch, OneEncodingEverywhereLeavesPinsAlone) {
+  const std::vector<Rule> rules = {Rule::parse("set layers.1.up=E3M2/row")};
+  const CostTable table = costs("N=3|4,block=32", rules);
+  ModelSearchOptions options;
+  options.rules = rules;
+  const ModelFront front = model_front(model(), table, options);
+  ASSERT_EQ(front.uniform.size(), 2u);  // E3M2/row is a column, but not for all
+  const std::uint64_t pinned = packed_size(parse_encoding("E3M2/row"), {64, 100});
+  std::uint64_t bytes = pinned;
+  for (const TensorCosts& row : table.tensors)
+    if (row.tensor.name != "layers.1.up.weight") bytes += packed_size(table.candidates[0], row.tensor.shape);
+  EXPECT_EQ(front.uniform[0].bytes, bytes);
 }
 
 TEST_F(ModelSearch, ATableOfAnotherModelIsRefused) {
