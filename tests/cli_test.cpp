@@ -211,6 +211,15 @@ TEST_F(Cli, ASearchedPlanIsCarriedOutAsPredicted) {
             read_bytes(folder_ / "packed/model.safetensors"));
 }
 
+TEST_F(Cli, APlanBringsItsEffort) {
+  const Json predicted = afp_json({"search", "model", "-o", "plan.json", "--bits", "3", "--effort", "fast"});
+  const Json written = afp_json({"quantize", "model", "-o", "packed", "--plan", "plan.json"});
+  EXPECT_EQ(written["total"]["sqnr_db"], predicted["total"]["sqnr_db"]);
+  EXPECT_NE(read_bytes(folder_ / "packed/afp_manifest.json").find("\"effort\": \"fast\""), std::string::npos);
+  afp_json({"quantize", "model", "-o", "exact", "--plan", "plan.json", "--effort", "exact"});
+  EXPECT_NE(read_bytes(folder_ / "exact/afp_manifest.json").find("\"effort\": \"exact\""), std::string::npos);
+}
+
 TEST_F(Cli, CostsMeasuredOnceAnswerOtherBudgets) {
   afp_json({"search", "model", "--candidates", "N=3..6", "--save-costs", "costs.json"});
   Json measured = afp_json({"search", "model", "--candidates", "N=3..6", "--target-bpw", "5"});
@@ -238,6 +247,8 @@ TEST_F(Cli, CostsMeasuredOnceAnswerOtherBudgets) {
 TEST_F(Cli, SearchDoesNotReplaceFilesUnasked) {
   write_bytes(folder_ / "plan.json", "mine");
   expect_failure({"search", "model", "-o", "plan.json"}, 2,
+                 "plan.json exists already; give another name, or --force to replace it");
+  expect_failure({"search", "model", "--save-costs", "plan.json"}, 2,
                  "plan.json exists already; give another name, or --force to replace it");
   EXPECT_EQ(read_bytes(folder_ / "plan.json"), "mine");
   expect_failure({"search", "model", "-o", "nowhere/plan.json"}, 2,
