@@ -355,6 +355,10 @@ TEST_F(Cli, WrongSearchOptionsAreNamed) {
       "--plan decides about every tensor; options that choose tensors or Encodings contradict it; see afp "
       "quantize --help");
   expect_failure(
+      {"quantize", "model", "-o", "out", "--plan", "p.json", "--target-bpw", "3"}, 2,
+      "--plan decides about every tensor; options that choose tensors or Encodings contradict it; see afp "
+      "quantize --help");
+  expect_failure(
       {"quantize", "model", "-o", "out", "--target-bpw", "4", "--format", "E2M1"}, 2,
       "--format gives the Encoding whole, so that nothing is left to search; give --candidates, or --set "
       "REGEX=ENCODING for some tensors; see afp quantize --help");
