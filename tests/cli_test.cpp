@@ -241,7 +241,7 @@ TEST_F(Cli, CostsMeasuredOnceAnswerOtherBudgets) {
       {"search", "model", "--costs", "costs.json", "--objective", "kl"}, 2,
       "--objective was decided when the costs were measured; --costs contradicts it; see afp search --help");
   expect_failure({"search", "model", "--costs", "costs.json", "--candidates", "N=7"}, 2,
-                 "the candidate E1M5+E2M4/16/ue4m3 is not in the cost table");
+                 "the cost table has no candidate of 'N=7,block=tensor|row|16|32|64|128'");
 }
 
 TEST_F(Cli, SearchDoesNotReplaceFilesUnasked) {
@@ -257,6 +257,29 @@ TEST_F(Cli, SearchDoesNotReplaceFilesUnasked) {
                  "model is a folder; expected the name of a file to write");
   EXPECT_EQ(afp({"search", "model", "-o", "plan.json", "--force", "--quiet"}).exit_code, 0);
   EXPECT_TRUE(read_bytes(folder_ / "plan.json").starts_with("{\"afp_plan\": 1"));
+}
+
+TEST_F(Cli, SearchDoesNotWriteWhereItReads) {
+  const std::string weights = read_bytes(folder_ / "model/model.safetensors");
+  const std::string read = " is a file that is read, or written to already; give another name";
+  expect_failure({"search", "model", "--report", "model/model.safetensors", "--force"}, 2,
+                 "model/model.safetensors" + read);
+  expect_failure({"search", "model", "-o", "model/config.json", "--force"}, 2, "model/config.json" + read);
+  expect_failure({"search", "model", "-o", "x.json", "--save-costs", "x.json"}, 2, "x.json" + read);
+  expect_failure({"search", "model", "-o", "x.html", "--report", "./x.html"}, 2, "./x.html" + read);
+  afp_json({"search", "model", "--save-costs", "c.json"});
+  expect_failure({"search", "model", "--costs", "c.json", "-o", "c.json", "--force"}, 2, "c.json" + read);
+  afp_json({"search", "model", "--save-costs", "c.json"});  // one cost table takes the place of another
+  EXPECT_EQ(read_bytes(folder_ / "model/model.safetensors"), weights);
+  EXPECT_FALSE(exists("x.json"));
+
+  std::filesystem::create_directory(folder_ / "full");
+  write_bytes(folder_ / "full/notes", "mine");
+  expect_failure({"quantize", "model", "-o", "full", "--target-bpw", "5", "--save-costs", "late.json"}, 2,
+                 "full: is not empty (holds 'notes'); use --force to remove what it holds");
+  EXPECT_FALSE(exists("late.json"));
+  expect_failure({"quantize", "model", "--dry-run", "--target-bpw", "5", "--report", "r.html"}, 2,
+                 "--dry-run writes nothing; --report contradicts it; see afp quantize --help");
 }
 
 TEST_F(Cli, BadPlansAndBudgetsAreOneLine) {
@@ -275,10 +298,10 @@ TEST_F(Cli, BadPlansAndBudgetsAreOneLine) {
                  "edited.json: tensor 'layers.7.weight': is in the plan, but not in the model; the nearest "
                  "name there is "
                  "'layers.0.weight'");
-  expect_failure(
-      with("E1M2+E2M1/16/ue4m3", "E9M2/16"), 3,
-      "edited.json: tensors[0]: Format E9M2 has 12 bits with its sign; expected 2 to 8, at least one of them "
-      "exponent");
+  expect_failure(with("E1M2+E2M1/16/ue4m3", "E9M2/16"), 3,
+                 "edited.json: tensor 'layers.0.weight': Format E9M2 has 12 bits with its sign; expected 2 "
+                 "to 8, at least one of them "
+                 "exponent");
   expect_failure(with("[32,64]", "[64,32]"), 3,
                  "edited.json: tensor 'layers.0.weight': is F32 [32, 64] in the model; the plan was made for "
                  "F32 [64, 32]");
@@ -300,14 +323,19 @@ TEST_F(Cli, ReportAndCostTableAreOfEveryN) {
   for (const Json& tensor : json["tensors"])
     EXPECT_EQ(tensor.value("encoding", "E1M3+E2M2/16/ue4m3"), "E1M3+E2M2/16/ue4m3");
   EXPECT_EQ(Json::parse(read_bytes(folder_ / "costs.json"))["candidates"].size(), 7u);
-  EXPECT_NE(read_bytes(folder_ / "r.html").find("N=2..8,block=16"), std::string::npos);
+  EXPECT_NE(read_bytes(folder_ / "r.html").find("N=5,block=16"), std::string::npos);
+  // The same question of the table has the same answer.
+  EXPECT_EQ(afp_json({"search", "model", "--bits", "5", "--costs", "costs.json"})["tensors"],
+            json["tensors"]);
+  EXPECT_EQ(afp_json({"search", "model", "--costs", "costs.json"})["tensors"],
+            afp_json({"search", "model"})["tensors"]);
 }
 
 TEST_F(Cli, UniformAndPenaltyListTheirCandidates) {
   const Json json = afp_json({"search", "model", "--uniform", "--candidates", "N=3|4,block=tensor"});
   EXPECT_EQ(json["uniform"], (Json{{"bits", 4}, {"exponent_bits", 1}}));
   ASSERT_EQ(json["candidates"].size(), 5u);
-  EXPECT_EQ(keys_of(json["candidates"][0]), (Words{"bits", "exponent_bits", "cost", "penalty"}));
+  EXPECT_EQ(keys_of(json["candidates"][0]), (Words{"bits", "exponent_bits", "encoding", "cost", "penalty"}));
   const Json cheap = afp_json(
       {"search", "model", "--uniform", "--candidates", "N=3|4,block=tensor", "--penalty-exponent", "20"});
   EXPECT_EQ(cheap["uniform"]["bits"], 3);
@@ -336,7 +364,7 @@ TEST_F(Cli, WrongSearchOptionsAreNamed) {
       {{"--target-sqnr", "25dBm"}, "--target-sqnr: expected a number above 0, found '25dBm'"},
       {{"--target-sqnr", "25", "--target-bpw", "4"},
        "--target-bpw, --target-size and --target-sqnr exclude each other"},
-      {{"--candidates", "N=9"}, "--candidates: candidates: 'N=9' holds '9'; expected a number from 2 to 8"},
+      {{"--candidates", "N=9"}, "--candidates: 'N=9' holds '9'; expected a number from 2 to 8"},
       {{"--bits", "4", "--candidates", "N=3..5"}, "--bits contradicts the N of --candidates"},
       {{"--objective", "mae"}, "--objective: unknown objective 'mae'; expected mse, kl or kl-seed"},
       {{"--method", "guess"}, "--method: unknown method 'guess'; expected exact, anneal, genetic or bayes"},

@@ -240,6 +240,15 @@ TEST_F(MeasureCosts, WhatDoesNotGoTogetherIsRefused) {
   expect_error<UsageError>(
       [&] { measure_costs(model(), kl); },
       "an importance weighs squared errors; it goes with the objective mse, not kl-seed");
+  CostRequest both = request("N=4,block=32");
+  both.importance.emplace();
+  both.sample = 2;
+  expect_error<UsageError>(
+      [&] { measure_costs(model(), both); },
+      "errors weighted by importance are measured of all blocks; a sample does not go with them");
+  CostRequest whole = request("N=4,block=tensor");
+  whole.sample = 2;
+  EXPECT_EQ(measure_costs(model(), whole).table.sample, 1u);  // there was nothing to sample
   CostRequest none = request("N=4,block=32");
   none.sample = 0;
   expect_error<UsageError>([&] { measure_costs(model(), none); },

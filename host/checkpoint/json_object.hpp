@@ -15,6 +15,9 @@ class JsonObject {
   // this.
   JsonObject(const nlohmann::json& value, std::string where, const std::string& file);
 
+  // From here on messages name the object so.
+  void rename(std::string where) { where_ = std::move(where); }
+
   bool has(const std::string& key) const { return object_->contains(key); }
   const std::string& text(const std::string& key);
   std::uint64_t unsigned_number(const std::string& key);

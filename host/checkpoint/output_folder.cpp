@@ -148,7 +148,25 @@ void copy_atomically(const fs::path& from, const fs::path& to) {
   pending.commit();
 }
 
+// Throws UsageError for a folder that holds anything but the beginnings of a run.
+void refuse_occupied(const fs::path& folder) {
+  std::vector<std::string> names = names_in(folder);
+  std::erase(names, kPartialFolder);  // without a job nothing has happened in it
+  if (names.empty()) return;
+  if (is_file(folder / kManifestFile) && !is_there(folder / kPartialFolder))
+    throw UsageError(folder.string() + ": already complete; use --force to replace it");
+  throw UsageError(folder.string() + ": is not empty (holds " + in_quotes(names.front()) +
+                   "); use --force to remove what it holds");
+}
+
 }  // namespace
+
+void OutputFolder::require_free(const fs::path& folder, const Checkpoint& source, bool force) {
+  refuse_dangerous_target(folder, source);
+  std::error_code error;
+  if (force || !fs::is_directory(folder, error) || is_file(folder / kPartialFolder / kJobFile)) return;
+  refuse_occupied(folder);
+}
 
 OutputFolder::OutputFolder(fs::path folder, const Checkpoint& source, std::string job, bool force)
     : folder_(std::move(folder)), job_(std::move(job)) {
@@ -175,14 +193,7 @@ void OutputFolder::begin_or_resume(bool force) {
           "or use --force to begin anew");
     }
   }
-  std::vector<std::string> names = names_in(folder_);
-  std::erase(names, kPartialFolder);  // without a job nothing has happened in it
-  if (!names.empty() && !force) {
-    if (is_file(file(kManifestFile)) && !is_there(partial()))
-      throw UsageError(folder_.string() + ": already complete; use --force to replace it");
-    throw UsageError(folder_.string() + ": is not empty (holds " + in_quotes(names.front()) +
-                     "); use --force to remove what it holds");
-  }
+  if (!force) refuse_occupied(folder_);
   empty_folder(folder_);
   std::error_code error;
   fs::create_directory(partial(), error);

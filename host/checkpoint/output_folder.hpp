@@ -36,6 +36,9 @@ class OutputFolder {
   // folder or one above it. Another run writing to it at this moment is a UsageError always.
   OutputFolder(std::filesystem::path folder, const Checkpoint& source, std::string job, bool force);
 
+  // The UsageErrors of the constructor that can be told without the job, and without touching the folder.
+  static void require_free(const std::filesystem::path& folder, const Checkpoint& source, bool force);
+
   const std::filesystem::path& path() const { return folder_; }
   std::filesystem::path file(const std::string& name) const { return folder_ / name; }
 

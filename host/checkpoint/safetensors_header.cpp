@@ -125,24 +125,41 @@ std::vector<SafetensorsEntry> lay_out_tensors(const std::vector<TensorInfo>& ten
   return entries;
 }
 
+namespace {
+
+// "name":{...}
+std::string header_entry(const std::string& key, const nlohmann::ordered_json& value) {
+  try {
+    return nlohmann::ordered_json(key).dump() + ':' + value.dump();
+  } catch (const nlohmann::json::type_error&) {  // what the JSON library says of text that is not UTF-8
+    throw InputError("name or metadata is not UTF-8", {}, key);
+  }
+}
+
+std::string header_entry(const TensorInfo& tensor, std::uint64_t begin, std::uint64_t end) {
+  return header_entry(
+      tensor.name,
+      {{"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}});
+}
+
+}  // namespace
+
+std::uint64_t most_header_bytes(const TensorInfo& tensor, std::uint64_t largest_offset) {
+  return header_entry(tensor, largest_offset, largest_offset).size() + 1;  // a comma
+}
+
 std::string serialize_safetensors_header(const std::vector<TensorInfo>& tensors,
                                          const std::map<std::string, std::string>& metadata) {
   std::string json = "{";
-  const auto append = [&](const std::string& key, const nlohmann::ordered_json& value) {
+  const auto append = [&](const std::string& entry) {
     if (json.size() > 1) json += ',';
-    try {
-      json += nlohmann::ordered_json(key).dump() + ':' + value.dump();
-    } catch (const nlohmann::json::type_error&) {  // what the JSON library says of text that is not UTF-8
-      throw InputError("name or metadata is not UTF-8", {}, key);
-    }
+    json += entry;
   };
-  if (!metadata.empty()) append("__metadata__", metadata);
+  if (!metadata.empty()) append(header_entry("__metadata__", metadata));
   std::set<std::string> taken = {"__metadata__"};
   for (const SafetensorsEntry& tensor : lay_out_tensors(tensors)) {
     if (!taken.insert(tensor.name).second) throw InputError("the name is taken", {}, tensor.name);
-    append(tensor.name, {{"dtype", dtype_name(tensor.dtype)},
-                         {"shape", tensor.shape},
-                         {"data_offsets", {tensor.begin, tensor.end}}});
+    append(header_entry(tensor, tensor.begin, tensor.end));
   }
   json += '}';
   json.append((8 - json.size() % 8) % 8, ' ');  // the length before it takes 8 bytes itself

@@ -44,6 +44,9 @@ SafetensorsHeader read_safetensors_header(const File& file);
 // tensor's data is aligned to its elements where all before it are: put wider types first.
 std::vector<SafetensorsEntry> lay_out_tensors(const std::vector<TensorInfo>& tensors);
 
+// The most bytes that this tensor takes in a header whose offsets are at most `largest_offset`.
+std::uint64_t most_header_bytes(const TensorInfo& tensor, std::uint64_t largest_offset);
+
 // The length and the JSON for that layout, padded so that the data begins at a multiple of 8.
 std::string serialize_safetensors_header(const std::vector<TensorInfo>& tensors,
                                          const std::map<std::string, std::string>& metadata);

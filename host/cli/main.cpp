@@ -132,7 +132,11 @@ int main(int argc, char** argv) {
   try {
     return run_and_report(words);
   } catch (const afp::Interrupted&) {
-    return complain("interrupted; to go on: " + resuming_command(words), kExitInterrupted);
+    const bool searched =
+        words.size() > 1 && std::string_view(words[1]) == "search";  // it leaves nothing behind
+    return complain(
+        std::string("interrupted; to ") + (searched ? "start again: " : "go on: ") + resuming_command(words),
+        kExitInterrupted);
   } catch (const afp::Error& error) {
     return complain(error.what(), exit_code(error.kind()));
   } catch (const std::bad_alloc&) {

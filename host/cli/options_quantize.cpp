@@ -47,6 +47,9 @@ QuantizeArguments parse_quantize(const Arguments& arguments) {
       throw command.error(
           "--plan decides about every tensor; options that choose tensors or Encodings contradict it");
   } else if (search.any()) {
+    if (parsed.options.dry_run && (search.report || search.save_costs))
+      throw command.error(std::string("--dry-run writes nothing; ") +
+                          (search.report ? "--report" : "--save-costs") + " contradicts it");
     parsed.search = search.check(command, encoding);
   } else {
     parsed.options.request = encoding.request(command);

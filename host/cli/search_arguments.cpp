@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "afp/seed_search.hpp"
 #include "host/cli/size_text.hpp"
 
 namespace afp::cli {
@@ -99,11 +100,15 @@ SearchRequest SearchArguments::check(const CommandLine& command, const EncodingA
   if (target_bpw.has_value() + target_size.has_value() + target_sqnr.has_value() > 1)
     throw command.error("--target-bpw, --target-size and --target-sqnr exclude each other");
 
-  // With a budget the bits are what is searched.
+  // With a budget the bits are what is searched. A table may hold any block and scale.
   CandidateSpace space;
   const bool has_budget = target_bpw || target_size || target_sqnr;
+  if (costs) {
+    space.blocks = {{BlockKind::tensor, 0}, {BlockKind::row, 0}};
+    for (const int size : {16, 32, 64, 128}) space.blocks.push_back({BlockKind::small, size});
+  }
   if (encoding.bits || !has_budget) space.bits = {own.bits};
-  space.blocks = {own.block};
+  if (encoding.block || !costs) space.blocks = {own.block};
   if (encoding.scale) space.scales = {own.scale};
   if (candidates) {
     if (encoding.bits && candidates->find("N=") != std::string::npos)
@@ -114,12 +119,11 @@ SearchRequest SearchArguments::check(const CommandLine& command, const EncodingA
   }
   measured.space = space;
   model.keep = space.keep;
+  request.candidates_text = to_string(space);
   // A cost table and a report are of every N, so that they answer more than was asked; the choice is among
   // what was asked for.
-  if ((save_costs || report) && !candidates) measured.space.bits = CandidateSpace{}.bits;
-  const bool says_which = candidates || encoding.bits || encoding.block || encoding.scale;
-  if (costs ? says_which : to_string(measured.space) != to_string(space)) model.space = space;
-  request.candidates_text = to_string(measured.space);
+  if ((save_costs || report) && !candidates && !preset) measured.space.bits = CandidateSpace{}.bits;
+  if (costs || to_string(measured.space) != to_string(space)) model.space = space;
 
   if (objective) measured.objective = parse_option(command, "--objective", *objective, parse_objective);
   if (method) model.solver.method = parse_option(command, "--method", *method, parse_method);
@@ -131,7 +135,13 @@ SearchRequest SearchArguments::check(const CommandLine& command, const EncodingA
       throw command.error("--penalty-exponent goes with --uniform or --preset iccv2021");
     model.penalty_exponent =
         *penalty_exponent == "0" ? 0.0 : parse_positive(command, "--penalty-exponent", *penalty_exponent);
+    if (model.penalty_exponent > kMostPenaltyExponent)
+      throw command.error("--penalty-exponent: expected at most " +
+                          std::to_string(static_cast<int>(kMostPenaltyExponent)) + ", found '" +
+                          *penalty_exponent + "'");
   }
+  if (uniform && !ties.empty())
+    throw command.error("--uniform ties all tensors already; --tie contradicts it");
   if (preset) {
     if (*preset != "iccv2021") throw command.error("--preset: expected iccv2021, found '" + *preset + "'");
     if (has_budget || candidates || objective || importance || sample || costs || save_costs || uniform ||
@@ -155,6 +165,7 @@ SearchRequest SearchArguments::check(const CommandLine& command, const EncodingA
   }
   if (importance) measured.importance = Importance::read(*importance);
   request.costs_file = costs;
+  request.importance_file = importance;
   request.save_costs_file = save_costs;
   request.report_file = report;
   return request;

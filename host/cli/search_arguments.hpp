@@ -14,7 +14,7 @@ namespace afp::cli {
 struct SearchRequest {
   CostRequest costs;  // but for run
   ModelSearchOptions model;
-  std::optional<std::string> costs_file, save_costs_file, report_file;
+  std::optional<std::string> costs_file, importance_file, save_costs_file, report_file;
   bool original = false;                     // the preset iccv2021: the original's own question
   std::string candidates_text, budget_text;  // for people; no budget: empty
 };

@@ -102,13 +102,14 @@ Table uniform_table(const SearchRun& run, bool all) {
   }
   Table table({{"N", Align::right},
                {"E", Align::right},
+               {"encoding"},
                {"cost", Align::right},
                {"penalty", Align::right},
                {"compared", Align::right},
                {""}});
   for (const std::size_t i : order) {
     const UniformChoice& choice = run.uniform[i];
-    table.add({std::to_string(choice.bits), std::to_string(choice.exponent_bits),
+    table.add({std::to_string(choice.bits), std::to_string(choice.exponent_bits), choice.encoding,
                fmt::format("{:.5g}", choice.cost), fmt::format("{:.0f}", choice.penalty),
                fmt::format("{:.5g}", choice.score), i == run.uniform_chosen ? "<- chosen" : ""});
   }
@@ -130,9 +131,12 @@ std::string original_text(const SearchRun& run, double exponent) {
          table.text(2) + "\n";
 }
 
-std::string gap_text(const SearchResult& search) {
-  return search.gap == 0.0 ? "proven the least"
-                           : fmt::format("at most {:.2g} % above the least", 100.0 * search.gap);
+std::string gap_text(const ModelSearchResult& result) {
+  const double gap = result.search.gap;
+  const char* what = result.minimizes_size ? "smallest" : "least";
+  if (gap == 0.0) return fmt::format("proven the {}", what);
+  return std::isfinite(gap) ? fmt::format("at most {:.3g} % above the {}", 100.0 * gap, what)
+                            : "nothing proven";
 }
 
 }  // namespace
@@ -146,9 +150,12 @@ std::string search_text(const Checkpoint& input, const SearchRequest& request, c
   for (const CheckpointShard& shard : input.shards()) source_bytes += shard.file_bytes;
 
   std::string out =
-      fmt::format("Chose among {} for {} of {}\n\n",
-                  plural(request.original ? run.uniform.size() : run.table.candidates.size(), "candidate"),
-                  with_thousands(selected), plural(result.plan.tensors.size(), "tensor"));
+      selected == 0
+          ? fmt::format("No tensor is selected: all {} are kept\n\n",
+                        with_thousands(result.plan.tensors.size()))
+          : fmt::format("Chose among {} for {} of {}\n\n",
+                        plural(request.original ? run.uniform.size() : result.candidates, "candidate"),
+                        with_thousands(selected), plural(result.plan.tensors.size(), "tensor"));
   out += fmt::format(
       "  size        {} -> {} in weight files, {:.2f} times smaller\n", size_text(source_bytes),
       size_text(result.file_bytes),
@@ -161,10 +168,12 @@ std::string search_text(const Checkpoint& input, const SearchRequest& request, c
         run.table.sample > 1 ? fmt::format(", estimated from one block in {}", run.table.sample) : "");
     if (run.table.objective != Objective::mse || run.table.weighted)
       out += fmt::format("  cost        {:.6g} ({}{})\n", result.search.cost, to_string(run.table.objective),
-                         run.table.weighted ? ", weighted by importance" : "");
-    out += fmt::format("  search      {}, {}, {} in {:.3f} s\n", to_string(request.model.solver.method),
-                       gap_text(result.search), plural(result.search.evaluations, "evaluation"),
-                       result.search.seconds);
+                         run.table.weighted                   ? ", weighted by importance"
+                         : request.model.penalty_exponent > 0 ? ", times the penalty"
+                                                              : "");
+    out +=
+        fmt::format("  search      {}, {}, {} in {:.3f} s\n", to_string(request.model.solver.method),
+                    gap_text(result), plural(result.search.evaluations, "evaluation"), result.search.seconds);
   }
   if (run.measure_seconds)
     out += fmt::format("  measured    {} x {} in {:.2f} s\n", plural(result.weights, "weight"),
@@ -208,6 +217,7 @@ std::string search_json(const SearchRequest& request, const SearchRun& run) {
     for (const UniformChoice& choice : run.uniform)
       candidates.push_back({{"bits", choice.bits},
                             {"exponent_bits", choice.exponent_bits},
+                            {"encoding", choice.encoding.empty() ? Json(nullptr) : Json(choice.encoding)},
                             {"cost", json_number(choice.cost)},
                             {"penalty", choice.penalty}});
     json["candidates"] = std::move(candidates);

@@ -2,7 +2,8 @@
 #include "host/cli/search_run.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "afp/seed_search.hpp"
@@ -12,6 +13,21 @@ namespace afp::cli {
 namespace {
 
 constexpr std::uint64_t kMostTableBytes = std::uint64_t{4} << 30;
+
+bool begins_with(const std::string& path, std::string_view text) {
+  std::ifstream file(path, std::ios::binary);
+  std::string begin(text.size(), '\0');
+  file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  return file && begin == text;
+}
+
+// What an earlier run of the same kind left may be replaced: it can be made again.
+bool is_cost_table(const std::string& path) {
+  return begins_with(path, "{\n\"afp_costs\"");
+}
+bool is_page(const std::string& path) {
+  return begins_with(path, "<!DOCTYPE html>");
+}
 
 CostTable costs_of(const Checkpoint& input, const SearchRequest& request, const RunOptions& run,
                    ProgressMode progress, std::optional<double>& seconds) {
@@ -27,16 +43,14 @@ CostTable costs_of(const Checkpoint& input, const SearchRequest& request, const 
   return std::move(measured.table);
 }
 
-void list_uniform(const Checkpoint& input, const SearchRequest& request, SearchRun& run) {
-  const ModelFront front = model_front(input, run.table, request.model, 2);
-  for (const UniformPoint& point : front.uniform) {
+void list_uniform(SearchRun& run) {
+  for (const UniformPoint& point : run.result.uniform) {
     const Format format = point.encoding.format;
-    const double penalty = hardware_penalty(format.exponent_bits, format.mantissa_bits);
-    run.uniform.push_back({format.bits(), format.exponent_bits, point.cost, penalty,
-                           point.cost * std::pow(penalty, request.model.penalty_exponent)});
-    for (const PlanEntry& entry : run.result.plan.tensors)
-      if (entry.encoding == point.encoding) run.uniform_chosen = run.uniform.size() - 1;
+    run.uniform.push_back({format.bits(), format.exponent_bits, to_string(point.encoding), point.cost,
+                           static_cast<double>(hardware_penalty(format.exponent_bits, format.mantissa_bits)),
+                           point.score});
   }
+  run.uniform_chosen = run.result.uniform_chosen;
 }
 
 // The tensors that the original looks at, those of four dimensions, as far as the rules select them; with a
@@ -74,8 +88,12 @@ SearchRun run_original(const Checkpoint& input, const SearchRequest& request, co
     problem.columns.push_back({entry.candidate.bits, entry.candidate.exponent_bits});
     problem.costs.push_back(score);
     problem.bytes.push_back(0);
-    out.uniform.push_back({entry.candidate.bits, entry.candidate.exponent_bits, entry.average_kl,
-                           static_cast<double>(entry.penalty), score});
+    out.uniform.push_back({entry.candidate.bits,
+                           entry.candidate.exponent_bits,
+                           {},
+                           entry.average_kl,
+                           static_cast<double>(entry.penalty),
+                           score});
   }
   SearchOptions solver = request.model.solver;
   solver.threads = run.threads;
@@ -106,9 +124,25 @@ SearchRun run_original(const Checkpoint& input, const SearchRequest& request, co
 
 }  // namespace
 
-void check_search_files(const SearchRequest& request, bool force) {
-  if (request.save_costs_file) require_writable(*request.save_costs_file, force);
-  if (request.report_file) require_writable(*request.report_file, true);
+void check_search_files(const Checkpoint& input, const SearchRequest& request, const std::string& plan,
+                        bool force) {
+  std::vector<std::filesystem::path> taken;
+  const auto real = [](const std::filesystem::path& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path));
+  };
+  for (const CheckpointShard& shard : input.shards()) taken.push_back(real(input.folder() / shard.file_name));
+  for (const std::string& name : input.other_files()) taken.push_back(real(input.folder() / name));
+  for (const auto* file : {&request.costs_file, &request.importance_file})
+    if (*file) taken.push_back(real(**file));
+  const auto check = [&](const std::string& path, bool may_exist) {
+    if (std::find(taken.begin(), taken.end(), real(path)) != taken.end())
+      throw UsageError(path + " is a file that is read, or written to already; give another name");
+    require_writable(path, may_exist || force);
+    taken.push_back(real(path));
+  };
+  if (!plan.empty()) check(plan, false);
+  if (request.save_costs_file) check(*request.save_costs_file, is_cost_table(*request.save_costs_file));
+  if (request.report_file) check(*request.report_file, is_page(*request.report_file));
 }
 
 SearchRun run_search(const Checkpoint& input, const SearchRequest& request, const RunOptions& run,
@@ -120,7 +154,7 @@ SearchRun run_search(const Checkpoint& input, const SearchRequest& request, cons
   model.solver.threads = run.threads;
   model.solver.stop = run.stop;
   out.result = search_model(input, out.table, model);
-  if (model.uniform) list_uniform(input, request, out);
+  list_uniform(out);
   return out;
 }
 

@@ -15,6 +15,7 @@ namespace afp::cli {
 // One answer to the question of one Encoding for the whole model.
 struct UniformChoice {
   int bits = 0, exponent_bits = 0;
+  std::string encoding;  // empty: the original's Format of that many bits
   double cost = 0.0;
   double penalty = 0.0;
   double score = 0.0;  // what is compared: the cost times the penalty to its power
@@ -37,8 +38,11 @@ struct SearchRun {
   std::size_t swept_tensors = 0;
 };
 
-// Refuses, before any work, files that could not be written at the end.
-void check_search_files(const SearchRequest& request, bool force);
+// Refuses, before any work, files that could not be written at the end, that are files of the input, that are
+// the same twice, or that exist already; with `force`, and where a cost table takes the place of one, they
+// may. `plan` is the plan's, empty where none is written.
+void check_search_files(const Checkpoint& input, const SearchRequest& request, const std::string& plan,
+                        bool force);
 
 // Measures (showing progress) or reads costs, saves them where asked to, and searches.
 SearchRun run_search(const Checkpoint& input, const SearchRequest& request, const RunOptions& run,
@@ -46,6 +50,6 @@ SearchRun run_search(const Checkpoint& input, const SearchRequest& request, cons
 
 // Writes the report of it where asked to. `command` is the command line as typed.
 void write_report(const Checkpoint& input, const SearchRequest& request, const SearchRun& run,
-                  const std::string& command);
+                  const RunOptions& options, const std::string& command);
 
 }  // namespace afp::cli

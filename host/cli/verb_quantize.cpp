@@ -31,7 +31,7 @@ std::optional<Plan> plan_of(const Checkpoint& input, const QuantizeArguments& pa
     return plan;
   }
   if (!parsed.search) return std::nullopt;
-  check_search_files(*parsed.search, parsed.options.force);
+  check_search_files(input, *parsed.search, {}, parsed.options.force);
   run = run_search(input, *parsed.search, parsed.options.run, parsed.progress);
   return run->result.plan;
 }
@@ -44,13 +44,16 @@ Outcome quantize(const Arguments& arguments, const std::atomic<bool>& stop) {
   const Checkpoint input = Checkpoint::open(parsed.input);
   parsed.options.run.stop = &stop;
 
+  // A search takes time: what makes it useless is to be found before.
+  if (parsed.search && !parsed.options.dry_run)
+    require_free_output(parsed.output, input, parsed.options.force);
   std::optional<SearchRun> run;
   parsed.options.plan = plan_of(input, parsed, run);
   if (parsed.options.plan && !parsed.effort_given) parsed.options.effort = effort_of(*parsed.options.plan);
   if (run) {
     std::vector<std::string> words = {"afp", "quantize"};
     words.insert(words.end(), arguments.begin(), arguments.end());
-    write_report(input, *parsed.search, *run, shell_command(words));
+    write_report(input, *parsed.search, *run, parsed.options.run, shell_command(words));
   }
 
   std::optional<std::uint64_t> peak_memory;

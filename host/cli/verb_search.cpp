@@ -16,15 +16,14 @@ Outcome search(const Arguments& arguments, const std::atomic<bool>& stop) {
   SearchCommand parsed = parse_search(arguments);
   const std::optional<std::size_t> width = terminal_width(stdout);
   const Checkpoint input = Checkpoint::open(parsed.input);
-  if (!parsed.output.empty()) require_writable(parsed.output, parsed.force);
-  check_search_files(parsed.request, parsed.force);
+  check_search_files(input, parsed.request, parsed.output, parsed.force);
 
   parsed.run.stop = &stop;
   const SearchRun run = run_search(input, parsed.request, parsed.run, parsed.progress);
   if (!parsed.output.empty()) write_text(parsed.output, to_json(run.result.plan));
   std::vector<std::string> words = {"afp", "search"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  write_report(input, parsed.request, run, shell_command(words));
+  write_report(input, parsed.request, run, parsed.run, shell_command(words));
 
   if (parsed.json) return {.out = search_json(parsed.request, run)};
   if (parsed.quiet) return {};

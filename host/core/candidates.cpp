@@ -23,7 +23,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 }
 
 [[noreturn]] void fail(std::string_view part, const std::string& why) {
-  throw UsageError("candidates: " + in_quotes(part) + " " + why);
+  throw UsageError(in_quotes(part) + " " + why);
 }
 
 int parse_number(std::string_view text, int lowest, int highest, std::string_view part) {
@@ -106,6 +106,10 @@ std::vector<Encoding> CandidateSpace::encodings() const {
     for (const ScaleKind scale : kinds)
       for (const int n : bits) add_encodings(n, block, scale, exponent_bits, all);
   }
+  std::vector<Encoding> once;
+  for (const Encoding& encoding : all)
+    if (std::find(once.begin(), once.end(), encoding) == once.end()) once.push_back(encoding);
+  all = std::move(once);
   if (all.empty()) throw UsageError("the candidates " + in_quotes(to_string(*this)) + " are none at all");
   return all;
 }

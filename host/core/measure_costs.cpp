@@ -27,6 +27,7 @@ struct Work {
   std::vector<float> importance;  // of its columns; empty: all alike
   std::unique_ptr<TensorCostMeter> meter;
   bool done = false;
+  bool counts = true;  // the pass under way, for progress
 };
 
 struct Piece {
@@ -39,16 +40,22 @@ struct Buffer {
   std::span<const std::byte> bytes;
 };
 
-// What the objective can be measured of.
-void check_objective(const CostRequest& request, const std::vector<Encoding>& candidates) {
+// What goes together, whatever the tensors are.
+void check_request(const CostRequest& request) {
   if (request.sample == 0) throw UsageError("a sample of one block in 0; expected 1 or more");
-  if (request.objective == Objective::mse) return;
-  if (request.importance)
+  if (request.sample > 1 && request.importance)
+    throw UsageError(
+        "errors weighted by importance are measured of all blocks; a sample does not go with them");
+  if (request.objective != Objective::mse && request.importance)
     throw UsageError("an importance weighs squared errors; it goes with the objective mse, not " +
                      std::string(to_string(request.objective)));
+}
+
+void check_objective(Objective objective, const std::vector<Encoding>& candidates) {
+  if (objective == Objective::mse) return;
   for (const Encoding& encoding : candidates) {
     if (encoding.block.kind != BlockKind::tensor)
-      throw UsageError("the objective " + std::string(to_string(request.objective)) +
+      throw UsageError("the objective " + std::string(to_string(objective)) +
                        " is defined for tensor blocks, not for " + to_string(encoding) +
                        "; give tensor blocks (block=tensor) or the objective mse");
   }
@@ -64,13 +71,14 @@ class CostMeasurer {
         shares_(request.run.memory_budget, threads_),
         buffers_(shares_.pieces) {
     result_.backend = backend_->name();
+    check_request(request);
     select();
   }
 
   CostMeasurement run() {
     const auto begin = std::chrono::steady_clock::now();
     std::uint64_t total = 0;
-    for (const Work& work : works_) total += work.source.bytes();
+    for (const Work& work : works_) total += work.source.bytes() * passes_of(work);
     progress_.emplace(request_.run.progress, total);
 
     tbb::task_arena arena(threads_);
@@ -89,7 +97,6 @@ class CostMeasurer {
     table.objective = request_.objective;
     table.weighted = request_.importance.has_value();
     table.effort = request_.effort == Effort::exact ? "exact" : "fast";
-    table.sample = request_.sample;
     table.candidates = request_.space.encodings();
     const std::size_t common = table.candidates.size();
 
@@ -106,7 +113,23 @@ class CostMeasurer {
       }
       if (request_.importance) work.importance = column_importance(*request_.importance, infos[t]);
     }
-    check_objective(request_, table.candidates);
+    check_objective(request_.objective, table.candidates);
+    const bool samples =
+        std::any_of(table.candidates.begin(), table.candidates.end(),
+                    [](const Encoding& encoding) { return encoding.block.kind != BlockKind::tensor; });
+    table.sample = samples ? request_.sample : 1;
+  }
+
+  // Over the tensor's bytes, as progress counts them: one for its extent or Statistics, one for every kind of
+  // row or small block. (The few more that some tensor blocks take are not counted.)
+  std::size_t passes_of(const Work& work) const {
+    std::vector<Block> blocks;
+    for (const std::size_t column : work.columns) {
+      const Block block = result_.table.candidates[column].block;
+      if (block.kind != BlockKind::tensor && std::find(blocks.begin(), blocks.end(), block) == blocks.end())
+        blocks.push_back(block);
+    }
+    return 1 + blocks.size();
   }
 
   void run_batches() {
@@ -152,7 +175,9 @@ class CostMeasurer {
           pieces.size(), buffers_, request_.run.stop,
           [&](std::size_t p, Buffer& buffer) {
             read_clock_.time([&] {
-              buffer.bytes = pieces[p].work->source.read(pieces[p].part, buffer.source, *progress_);
+              const Piece& piece = pieces[p];
+              buffer.bytes = piece.work->source.read(piece.part, buffer.source, nullptr);
+              if (piece.work->counts) progress_->add(buffer.bytes.size(), piece.work->source.tensor().name);
             });
           },
           [&](std::size_t p, Buffer& buffer) {
@@ -169,6 +194,7 @@ class CostMeasurer {
   void begin_pass(Work& work) {
     try {
       search_clock_.time([&] { work.done = !work.meter->next_pass(); });
+      work.counts = !work.done && work.meter->counts_as_progress();
     } catch (const InputError& error) {  // the passes do not know the file
       const CheckpointShard& shard = input_.shards()[work.source.tensor().shard];
       throw InputError(error.what(), (input_.folder() / shard.file_name).string());

@@ -70,7 +70,7 @@ void tie_equal(Ties& ties, std::size_t count, const KeyOf& key_of) {
   }
 }
 
-// `pins`: of each tensor the column that a rule gives it.
+// A tensor that a rule pins is tied to none.
 Ties tie_tensors(const std::vector<const TensorCosts*>& tensors,
                  const std::vector<std::optional<std::size_t>>& pins, const ModelSearchOptions& options) {
   Ties ties(tensors.size());
@@ -79,8 +79,9 @@ Ties tie_tensors(const std::vector<const TensorCosts*>& tensors,
                     [&](std::size_t i) { return pins[i] ? std::nullopt : std::optional(true); });
     return ties;
   }
-  tie_equal<std::string>(ties, tensors.size(), [&](std::size_t i) {
-    return std::optional(tensors[i]->digest + describe(tensors[i]->tensor));
+  tie_equal<std::string>(ties, tensors.size(), [&](std::size_t i) -> std::optional<std::string> {
+    if (pins[i]) return std::nullopt;
+    return tensors[i]->digest + describe(tensors[i]->tensor);
   });
   std::vector<std::string_view> names;
   for (const TensorCosts* row : tensors) names.push_back(row->tensor.name);
@@ -90,7 +91,7 @@ Ties tie_tensors(const std::vector<const TensorCosts*>& tensors,
     tie_equal<std::string>(ties, tensors.size(), [&](std::size_t i) {
       std::optional<std::string> captured = pattern.captured(tensors[i]->tensor.name);
       matched = matched || captured;
-      return captured;
+      return pins[i] ? std::nullopt : captured;
     });
     if (matched) continue;
     const std::string nearest = nearest_name(text, names);
@@ -100,15 +101,26 @@ Ties tie_tensors(const std::vector<const TensorCosts*>& tensors,
   return ties;
 }
 
+template <class Value>
+bool holds(const std::vector<Value>& values, const Value& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
 // Which columns are to be had where no rule pins one.
 std::vector<bool> offered_columns(const CostTable& table, const ModelSearchOptions& options) {
-  if (!options.space) return std::vector<bool>(table.candidates.size(), true);
-  std::vector<bool> offered(table.candidates.size(), false);
-  for (const Encoding& encoding : options.space->encodings()) {
-    const std::optional<std::size_t> column = table.column(encoding);
-    if (!column) throw UsageError("the candidate " + to_string(encoding) + " is not in the cost table");
-    offered[*column] = true;
+  std::vector<bool> offered(table.candidates.size(), true);
+  if (!options.space) return offered;
+  const CandidateSpace& space = *options.space;
+  for (std::size_t c = 0; c < offered.size(); ++c) {
+    const Encoding& encoding = table.candidates[c];
+    const bool has_exponent = space.exponent_bits.empty() ||
+                              (!encoding.alternative &&
+                               holds(space.exponent_bits, static_cast<int>(encoding.format.exponent_bits)));
+    offered[c] = holds(space.bits, encoding.bits()) && has_exponent && holds(space.blocks, encoding.block) &&
+                 (space.scales.empty() || holds(space.scales, encoding.scale));
   }
+  if (!table.candidates.empty() && !holds(offered, true))
+    throw UsageError("the cost table has no candidate of " + in_quotes(to_string(space)));
   return offered;
 }
 
@@ -137,7 +149,7 @@ ModelProblem build_problem(const Checkpoint& input, const CostTable& table,
   const auto rows = rows_by_name(input, table);
   const std::vector<TensorInfo> infos(input.tensors().begin(), input.tensors().end());
   const std::vector<Selection> selections = select_tensors(infos, {}, options.rules);
-  std::vector<std::optional<std::size_t>> pins;
+  std::vector<std::optional<std::size_t>>& pins = model.pins;
   for (std::size_t t = 0; t < infos.size(); ++t) {
     model.kept.push_back(selections[t].kept);
     if (!selections[t].request) continue;
@@ -177,6 +189,8 @@ ModelProblem build_problem(const Checkpoint& input, const CostTable& table,
     problem.columns.push_back({16, 8});
   }
   const std::vector<bool> offered = offered_columns(table, options);
+  model.offered =
+      static_cast<std::size_t>(std::count(offered.begin(), offered.end(), true)) + (options.keep ? 1 : 0);
   problem.rows = model.groups.size();
   problem.costs.assign(problem.rows * problem.columns.size(), 0.0);
   problem.bytes.assign(problem.rows * problem.columns.size(), 0);
@@ -194,9 +208,12 @@ ModelProblem build_problem(const Checkpoint& input, const CostTable& table,
     }
     bool any = false;
     for (std::size_t c = 0; c < problem.columns.size(); ++c) any = any || problem.available(g, c);
-    if (!any)
-      throw UsageError("tensor '" + model.tensors[model.groups[g][0]]->tensor.name +
-                       "' and those tied to it have no candidate in common");
+    if (!any) {
+      const std::vector<std::size_t>& group = model.groups[g];
+      throw UsageError("tensor '" + model.tensors[group[0]]->tensor.name +
+                       (group.size() == 1 ? "' has no candidate that was measured"
+                                          : "' and those tied to it have no candidate in common"));
+    }
   }
   return model;
 }

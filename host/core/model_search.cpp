@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
 
 #include "afp/error.hpp"
+#include "afp/log2.hpp"
 #include "afp/packed_tensor.hpp"
 #include "afp/seed_search.hpp"
 #include "host/checkpoint/quote.hpp"
@@ -36,7 +38,7 @@ class ModelSearch {
         options_.target_bpw.has_value() + options_.target_size.has_value() + options_.target_sqnr.has_value();
     if (targets > 1) throw UsageError("more than one target; expected one of bpw, size and SQNR");
     if (model_.tensors.empty()) {
-      finish({});
+      finish_without_choice();
     } else if (options_.target_sqnr) {
       search_smallest();
     } else if (options_.target_size) {
@@ -59,7 +61,8 @@ class ModelSearch {
       corner.cost = point.cost;
       corner.squared_error = squared_error(model_.by_tensor(point.choice));
     }
-    for (std::size_t c = 0; c < table_.candidates.size(); ++c) add_uniform(c, front);
+    for (std::size_t c = 0; c < table_.candidates.size(); ++c)
+      if (const std::optional<UniformPoint> point = uniform_point(c)) front.uniform.push_back(*point);
     return front;
   }
 
@@ -71,7 +74,8 @@ class ModelSearch {
     if (!(target_bpw > 0.0 && target_bpw <= 64.0))
       throw UsageError("a target of " + std::to_string(target_bpw) + " bits a weight; expected 0 to 64");
     const double bytes = std::floor(target_bpw * static_cast<double>(model_.weights) / 8.0);
-    if (const std::uint64_t least = least_bytes(); bytes < static_cast<double>(least))
+    if (const std::uint64_t least = bytes_of(model_.problem, smallest_choice(model_.problem));
+        bytes < static_cast<double>(least))
       throw UsageError("a target of " + rounded(target_bpw, 4, std::floor) +
                        " bpw is below what the candidates allow; the least possible is " +
                        rounded(bpw(least), 4, std::ceil) + " bpw");
@@ -79,8 +83,7 @@ class ModelSearch {
   }
 
   // Of every row the column of fewest bytes.
-  std::vector<std::size_t> smallest_choice() const {
-    const SearchProblem& problem = model_.problem;
+  static std::vector<std::size_t> smallest_choice(const SearchProblem& problem) {
     std::vector<std::size_t> choice;
     for (std::size_t r = 0; r < problem.rows; ++r) {
       std::optional<std::size_t> best;
@@ -92,21 +95,24 @@ class ModelSearch {
     }
     return choice;
   }
-  std::uint64_t least_bytes() const {
+  static std::uint64_t bytes_of(const SearchProblem& problem, const std::vector<std::size_t>& choice) {
     std::uint64_t bytes = 0;
-    const std::vector<std::size_t> choice = smallest_choice();
-    for (std::size_t r = 0; r < choice.size(); ++r)
-      bytes += model_.problem.bytes[model_.problem.at(r, choice[r])];
+    for (std::size_t r = 0; r < choice.size(); ++r) bytes += problem.bytes[problem.at(r, choice[r])];
     return bytes;
   }
 
+  double penalty_of(std::size_t column) const {
+    const Format format = table_.candidates[column].format;
+    return penalty_factor(hardware_penalty(format.exponent_bits, format.mantissa_bits),
+                          options_.penalty_exponent);
+  }
+  // Pinned tensors have no choice for it to weigh.
   void apply_penalty() {
     SearchProblem& problem = model_.problem;
-    for (std::size_t c = 0; c < table_.candidates.size(); ++c) {
-      const Format format = table_.candidates[c].format;
-      const double factor =
-          std::pow(hardware_penalty(format.exponent_bits, format.mantissa_bits), options_.penalty_exponent);
-      for (std::size_t r = 0; r < problem.rows; ++r) problem.costs[problem.at(r, c)] *= factor;
+    for (std::size_t r = 0; r < problem.rows; ++r) {
+      if (model_.is_pinned(r)) continue;
+      for (std::size_t c = 0; c < table_.candidates.size(); ++c)
+        problem.costs[problem.at(r, c)] *= penalty_of(c);
     }
   }
 
@@ -115,31 +121,75 @@ class ModelSearch {
     model_.problem.budget = bytes;
   }
 
-  // The files also hold kept tensors and headers, whose size depends on the choice by a few bytes.
-  void search_within_files() {
-    const std::uint64_t target = *options_.target_size;
-    finish(smallest_choice());
-    if (result_.file_bytes > target)
-      throw UsageError("a target of " + std::to_string(target) +
-                       " bytes is below what the candidates allow; the weight files take at least " +
-                       std::to_string(result_.file_bytes) + " bytes");
-    std::uint64_t budget = target - (result_.file_bytes - result_.selected_bytes);
-    for (;;) {
-      set_budget(budget);
-      result_.search = search(model_.problem, options_.solver);
-      finish(result_.search.choice);
-      if (result_.file_bytes <= target) return;
-      budget -= std::min(budget, result_.file_bytes - target);
-    }
+  void finish_without_choice() {
+    if (options_.target_bpw || options_.target_sqnr)
+      throw UsageError(
+          "no tensor is selected, and a target in bits a weight or decibels is of the selected ones");
+    finish({});
+    if (options_.target_size && result_.file_bytes > *options_.target_size) refuse_size();
   }
 
-  // The same problem with sizes and errors changed round: the fewest bytes whose error, in 2^-40 of what is
+  [[noreturn]] void refuse_size() const {
+    throw UsageError("a target of " + std::to_string(*options_.target_size) +
+                     " bytes is below what the candidates allow; the weight files take at least " +
+                     std::to_string(result_.file_bytes) + " bytes");
+  }
+
+  // The files also hold kept tensors and headers. What a tensor adds to a header counts with its data,
+  // bounded as if all offsets were the longest; then the slack that this leaves is given back.
+  void search_within_files() {
+    const std::uint64_t target = *options_.target_size;
+    SearchProblem problem = model_.problem;
+    std::uint64_t largest_offset = 0;
+    for (const CheckpointTensor& tensor : input_.tensors()) largest_offset += tensor.bytes();
+    for (std::size_t r = 0; r < problem.rows; ++r) {
+      for (std::size_t c = 0; c < problem.columns.size(); ++c) {
+        std::uint64_t& bytes = problem.bytes[problem.at(r, c)];
+        if (!problem.available(r, c)) continue;
+        bytes = 0;
+        for (const std::size_t t : model_.groups[r])
+          bytes += most_written_bytes(*input_.find(model_.tensors[t]->tensor.name), encoding_of(c),
+                                      largest_offset);
+      }
+    }
+    const std::vector<std::size_t> smallest = smallest_choice(problem);
+    const std::uint64_t least = bytes_of(problem, smallest);
+    finish(smallest);
+    if (result_.file_bytes > target) refuse_size();
+    problem.budget = least + (target - result_.file_bytes);
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      const SearchResult found = search(problem, options_.solver);
+      finish(found.choice);
+      if (result_.file_bytes > target) break;
+      result_.search = found;
+      result_.budget = *problem.budget;
+      *problem.budget += target - result_.file_bytes;
+    }
+    if (result_.search.choice.empty()) {  // a choice as small as the smallest, but for digits in a header
+      problem.budget = least;
+      result_.search = search(problem, options_.solver);
+      result_.search.choice = smallest;
+    }
+    finish(result_.search.choice);
+    result_.search.bytes = result_.selected_bytes;
+  }
+
+  std::optional<Encoding> encoding_of(std::size_t column) const {
+    return column == model_.keep_column ? std::nullopt : std::optional(table_.candidates[column]);
+  }
+
+  // The same problem with sizes and errors changed round: the fewest bytes whose error, in 2^-46 of what is
   // allowed and rounded up, fits.
   void search_smallest() {
     if (table_.objective != Objective::mse || table_.weighted)
       throw UsageError("a target SQNR needs the objective mse without an importance");
-    constexpr std::uint64_t kUnits = std::uint64_t{1} << 40;
-    const double allowed = model_.signal / std::pow(10.0, *options_.target_sqnr / 10.0);
+    constexpr std::uint64_t kUnits = std::uint64_t{1} << 46;
+    if (!(*options_.target_sqnr > 0.0 && *options_.target_sqnr <= 1000.0))
+      throw UsageError("a target of " + std::to_string(*options_.target_sqnr) + " dB; expected 0 to 1000");
+    // What was printed of a choice can be asked for: a target is reached to within 1e-9 dB.
+    constexpr double kTolerance = 1.0 + 1e-10;
+    const double allowed =
+        kTolerance * model_.signal / portable_exp2(*options_.target_sqnr / 10.0 * portable_log2(10.0));
     SearchProblem swapped = model_.problem;
     for (std::size_t r = 0; r < swapped.rows; ++r) {
       for (std::size_t c = 0; c < swapped.columns.size(); ++c) {
@@ -230,35 +280,46 @@ class ModelSearch {
       result_.packed_bytes += entry.bytes;
     }
     result_.squared_error = squared_error(columns);
+    result_.candidates = model_.offered;
+    if (options_.uniform) list_uniform(choice);
     result_.file_bytes = written_file_bytes(input_, plan);
   }
 
-  // One candidate for all that no rule pins.
-  void add_uniform(std::size_t column, ModelFront& front) const {
-    UniformPoint point{table_.candidates[column], 0, 0.0, 0.0, 0.0};
+  // One candidate for all that no rule pins; nothing where a tensor lacks it, or where all are pinned.
+  std::optional<UniformPoint> uniform_point(std::size_t column) const {
+    UniformPoint point;
+    point.encoding = table_.candidates[column];
     bool any = false;
-    const SearchProblem& problem = model_.problem;
-    for (std::size_t r = 0; r < problem.rows; ++r) {
-      std::size_t taken = column;
-      if (!problem.available(r, column)) {
-        std::vector<std::size_t> others;
-        for (std::size_t c = 0; c < problem.columns.size(); ++c)
-          if (problem.available(r, c)) others.push_back(c);
-        if (others.size() != 1) return;
-        taken = others[0];
-      } else {
-        any = true;
-      }
-      point.bytes += problem.bytes[problem.at(r, taken)];
+    double free_cost = 0.0;
+    for (std::size_t r = 0; r < model_.groups.size(); ++r) {
+      const bool pinned = model_.is_pinned(r);
+      if (!pinned && !model_.problem.available(r, column)) return std::nullopt;
+      any = any || !pinned;
       for (const std::size_t t : model_.groups[r]) {
+        const std::size_t taken = pinned ? *model_.pins[t] : column;
         const CandidateCost cost = model_.cost(t, taken);
+        point.bytes += model_.bytes(table_, t, taken);
         point.cost += cost.cost;
         point.squared_error += cost.squared_error;
+        if (!pinned) free_cost += cost.cost;
       }
     }
-    if (!any) return;
+    if (!any) return std::nullopt;
     point.bpw = bpw(point.bytes);
-    front.uniform.push_back(point);
+    point.score = free_cost * penalty_of(column);
+    return point;
+  }
+
+  void list_uniform(const std::vector<std::size_t>& choice) {
+    result_.uniform.clear();
+    result_.uniform_chosen.reset();
+    for (std::size_t c = 0; c < table_.candidates.size(); ++c) {
+      const std::optional<UniformPoint> point = uniform_point(c);
+      if (!point) continue;
+      for (std::size_t r = 0; r < choice.size(); ++r)
+        if (!model_.is_pinned(r) && choice[r] == c) result_.uniform_chosen = result_.uniform.size();
+      result_.uniform.push_back(*point);
+    }
   }
 
   const Checkpoint& input_;
@@ -298,12 +359,14 @@ void check_plan(Plan& plan, const Checkpoint& input, const std::string& file) {
             (nearest.empty() ? std::string() : "; the nearest name there is " + in_quotes(nearest)),
         file, entry.name);
   }
+  std::unordered_map<std::string_view, const PlanEntry*> by_name;
+  for (const PlanEntry& entry : plan.tensors) by_name[entry.name] = &entry;
   Plan ordered = plan;
   ordered.tensors.clear();
   for (const CheckpointTensor& tensor : input.tensors()) {
-    const PlanEntry* found = plan.find(tensor.name);
-    if (found == nullptr) throw InputError("is in the model, but not in the plan", file, tensor.name);
-    PlanEntry entry = *found;
+    const auto found = by_name.find(tensor.name);
+    if (found == by_name.end()) throw InputError("is in the model, but not in the plan", file, tensor.name);
+    PlanEntry entry = *found->second;
     if ((entry.dtype && *entry.dtype != tensor.dtype) || (entry.shape && *entry.shape != tensor.shape))
       throw InputError("is " + std::string(dtype_name(tensor.dtype)) + " " + to_string(tensor.shape) +
                            " in the model; the plan was made for " +

@@ -21,6 +21,7 @@ PlanEntry parse_entry(const nlohmann::json& value, std::size_t index, const std:
   JsonObject object(value, element_name("tensors", index), file);
   PlanEntry entry;
   entry.name = object.text("name");
+  object.rename("tensor " + in_quotes(entry.name));
   if (object.has("dtype")) entry.dtype = parse_dtype_key(object);
   if (object.has("shape")) entry.shape = parse_shape_key(object);
   if (object.has("encoding") == object.has("kept")) object.fail("expected either 'encoding' or 'kept'");

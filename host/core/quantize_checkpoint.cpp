@@ -291,6 +291,10 @@ QuantizePlan plan_quantization(const Checkpoint& input, const QuantizeOptions& o
   return plan;
 }
 
+void require_free_output(const std::filesystem::path& output, const Checkpoint& input, bool force) {
+  OutputFolder::require_free(output, input, force);
+}
+
 QuantizeResult quantize_checkpoint(const Checkpoint& input, const std::filesystem::path& output,
                                    const QuantizeOptions& options) {
   return CheckpointQuantizer(input, options).run(output);

@@ -149,9 +149,15 @@ double model_cost(const Backend& backend, const Checkpoint& input, SeedCandidate
   return seed_sweep(backend, input, options).entries[0].average_kl;
 }
 
+double penalty_factor(int penalty, double exponent) {
+  if (!(exponent >= 0.0 && exponent <= kMostPenaltyExponent))
+    throw UsageError("a penalty exponent of " + std::to_string(exponent) + "; expected 0 to " +
+                     std::to_string(static_cast<int>(kMostPenaltyExponent)));
+  return portable_exp2(exponent * portable_log2(static_cast<double>(penalty)));
+}
+
 double seed_cost(const SeedSweep::Entry& entry, double penalty_exponent) {
-  const double factor = portable_exp2(penalty_exponent * portable_log2(static_cast<double>(entry.penalty)));
-  return factor * 10.0 * entry.average_kl;
+  return penalty_factor(entry.penalty, penalty_exponent) * 10.0 * entry.average_kl;
 }
 
 SeedChoice best_seed_choice(const SeedSweep& sweep, double penalty_exponent) {

@@ -165,7 +165,7 @@ void ShardQuantizer::run_pass(Pass pass, const std::vector<Work*>& works, ShardW
       pieces.size(), buffers_, options_.stop,
       [&](std::size_t p, Buffer& buffer) {
         clocks_.read.time(
-            [&] { buffer.bytes = pieces[p].work->source.read(pieces[p].part, buffer.source, meter_); });
+            [&] { buffer.bytes = pieces[p].work->source.read(pieces[p].part, buffer.source, &meter_); });
       },
       [&](std::size_t p, Buffer& buffer) { clock.time([&] { compute(pass, pieces[p], buffer); }); },
       [&](std::size_t p, Buffer& buffer) {

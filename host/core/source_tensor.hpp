@@ -45,8 +45,8 @@ class SourceTensor {
   std::vector<Piece> cut(const MemoryShares& shares) const;
 
   // The bytes of a piece as in the file, valid until the buffer's next use. One thread at a time; the first
-  // pass takes the pieces in order and leaves out none.
-  std::span<const std::byte> read(const Piece& piece, SourceBuffer& buffer, ProgressMeter& meter);
+  // pass takes the pieces in order and leaves out none, and tells the meter, if there is one.
+  std::span<const std::byte> read(const Piece& piece, SourceBuffer& buffer, ProgressMeter* meter);
 
   // The same as a backend takes them: F64 rounded to F32. Any thread.
   const std::byte* weights(std::span<const std::byte> bytes, SourceBuffer& buffer) const;

@@ -49,6 +49,7 @@ bool TensorCostMeter::next_pass() {
   if (!started_ && measurement_) measurement_->needs_pass();  // begins its first
   started_ = true;
   if (current_ == steps_.size()) return false;
+  ++passes_;
   Step& step = steps_[current_];
   if (step.pass == Pass::scales && !step.scan) {
     step.scan =

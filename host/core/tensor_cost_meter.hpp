@@ -39,6 +39,9 @@ class TensorCostMeter {
   const BlockGrid& grid() const { return steps_[current_].grid; }  // of the pass: its pieces are cut by it
   void take(CellRange cells, const std::byte* weights);            // in any order, from any thread
 
+  // Whether the pass is the first over the weights or one over row or small blocks.
+  bool counts_as_progress() const { return passes_ == 1 || steps_[current_].pass == Pass::blocks; }
+
   // After the last pass, in the order of the candidates.
   const std::vector<CandidateCost>& costs() const { return costs_; }
   double signal() const { return signal_; }
@@ -91,6 +94,7 @@ class TensorCostMeter {
   std::deque<Step> steps_;  // done, under way, to come; they do not move
   std::size_t current_ = 0;
   bool started_ = false;
+  int passes_ = 0;  // begun
 
   std::optional<TensorMeasurement> measurement_;  // where a candidate is a tensor block
   std::mutex mutex_;                              // of the extent

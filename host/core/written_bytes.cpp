@@ -28,4 +28,15 @@ std::uint64_t written_file_bytes(const Checkpoint& input, const Plan& plan) {
   return total;
 }
 
+std::uint64_t most_written_bytes(const CheckpointTensor& tensor, const std::optional<Encoding>& encoding,
+                                 std::uint64_t largest_offset) {
+  const std::vector<Encoding> candidates = encoding ? std::vector{*encoding} : std::vector<Encoding>();
+  const std::string kept;
+  std::uint64_t bytes = 0;
+  for (const ShardQuantizer::OutputTensor& output :
+       ShardQuantizer::output_tensors({{&tensor, &candidates, &kept}}))
+    bytes += output.info.bytes() + most_header_bytes(output.info, largest_offset);
+  return bytes;
+}
+
 }  // namespace afp

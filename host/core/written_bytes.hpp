@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "afp/checkpoint.hpp"
 #include "afp/plan.hpp"
@@ -10,5 +11,9 @@ namespace afp {
 
 // Bytes of all weight files, their headers included, when `plan` (of every tensor of `input`) is carried out.
 std::uint64_t written_file_bytes(const Checkpoint& input, const Plan& plan);
+
+// The most that one tensor may add to them: its data, and its part of a header.
+std::uint64_t most_written_bytes(const CheckpointTensor& tensor, const std::optional<Encoding>& encoding,
+                                 std::uint64_t largest_offset);
 
 }  // namespace afp

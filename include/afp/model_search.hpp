@@ -52,7 +52,9 @@ CostMeasurement measure_costs(const Checkpoint& input, const CostRequest& reques
 
 struct ModelSearchOptions {
   std::vector<Rule> rules;
-  std::optional<CandidateSpace> space;  // of the table's candidates only these; absent: all
+  // Of the table's candidates only those within: with these bits, blocks and, where it names them, scales and
+  // exponent bits. Absent: all.
+  std::optional<CandidateSpace> space;
   std::vector<std::string> ties;  // regular expressions: tensors that match one, with equal captured groups,
                                   // get one Encoding; so do tensors of equal data
   bool keep = false;              // a selected tensor may stay as it is, at no cost
@@ -62,8 +64,18 @@ struct ModelSearchOptions {
   // At most one of these; none: the least cost whatever the size.
   std::optional<double> target_bpw;          // over the selected tensors, scales included
   std::optional<std::uint64_t> target_size;  // bytes of the weight files that are written
-  std::optional<double> target_sqnr;         // dB over the selected tensors: the smallest that reaches it
+  std::optional<double> target_sqnr;  // dB over the selected tensors: the smallest that reaches it, of mse
   SearchOptions solver;
+};
+
+// One Encoding for all tensors that no rule pins.
+struct UniformPoint {
+  Encoding encoding;
+  std::uint64_t bytes = 0;  // of the selected tensors, pinned ones too; so are the following
+  double bpw = 0.0;
+  double cost = 0.0;
+  double squared_error = 0.0;
+  double score = 0.0;  // what a uniform search compares: the cost without pinned tensors, times the penalty
 };
 
 // One corner of what all budgets buy.
@@ -79,13 +91,16 @@ struct ModelSearchResult {
   SearchResult search;
   bool minimizes_size =
       false;  // with target_sqnr: the search's bound, gap and trace are of bytes, not of costs
-  std::vector<std::string> groups;           // of the search's rows: the name of the first tensor of each
-  std::uint64_t budget = 0;                  // bytes of the selected tensors; 0: none
-  std::uint64_t weights = 0;                 // in the selected tensors
-  std::uint64_t selected_bytes = 0;          // they take
-  std::uint64_t packed_bytes = 0;            // of all tensors
-  std::uint64_t file_bytes = 0;              // of the weight files, headers included
-  double signal = 0.0, squared_error = 0.0;  // over the selected tensors
+  std::size_t candidates = 0;                 // there were to choose from
+  std::vector<UniformPoint> uniform;          // of a uniform search: what it chose among,
+  std::optional<std::size_t> uniform_chosen;  // and which it took; absent: to keep the tensors
+  std::vector<std::string> groups;            // of the search's rows: the name of the first tensor of each
+  std::uint64_t budget = 0;                   // bytes of the selected tensors; 0: none
+  std::uint64_t weights = 0;                  // in the selected tensors
+  std::uint64_t selected_bytes = 0;           // they take
+  std::uint64_t packed_bytes = 0;             // of all tensors
+  std::uint64_t file_bytes = 0;               // of the weight files, headers included
+  double signal = 0.0, squared_error = 0.0;   // over the selected tensors
 
   double bpw() const;
   double sqnr_db() const;
@@ -97,13 +112,6 @@ ModelSearchResult search_model(const Checkpoint& input, const CostTable& table,
 
 // The front over all budgets, and what one Encoding everywhere would cost: the columns of the table that
 // every selected tensor has.
-struct UniformPoint {
-  Encoding encoding;
-  std::uint64_t bytes = 0;
-  double bpw = 0.0;
-  double cost = 0.0;
-  double squared_error = 0.0;
-};
 struct ModelFront {
   std::vector<ModelFrontPoint> mixed;
   std::vector<UniformPoint> uniform;

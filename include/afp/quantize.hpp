@@ -86,6 +86,10 @@ QuantizePlan plan_quantization(const Checkpoint& input, const QuantizeOptions& o
 QuantizeResult quantize_checkpoint(const Checkpoint& input, const std::filesystem::path& output,
                                    const QuantizeOptions& options);
 
+// Throws the UsageError that quantize_checkpoint would, as far as can be told without knowing the request:
+// OUTPUT is not empty and no unfinished run, or is a folder that must not be written to.
+void require_free_output(const std::filesystem::path& output, const Checkpoint& input, bool force);
+
 struct DequantizeOptions {
   std::optional<DType> dtype;  // of the weights; else as the source had them
   bool force = false;

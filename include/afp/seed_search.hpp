@@ -45,6 +45,10 @@ constexpr int hardware_penalty(int exponent_bits, int mantissa_bits) {
   return (1 << exponent_bits) + mantissa_bits + exponent_bits + significand * significand;
 }
 
+// The penalty to the power `exponent`, 0 to kMostPenaltyExponent: what costs are multiplied by.
+inline constexpr double kMostPenaltyExponent = 100.0;
+double penalty_factor(int penalty, double exponent);
+
 // A tensor in memory, as in a file: BF16, F16 or F32.
 struct TensorView {
   std::string name;

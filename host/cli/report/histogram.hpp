@@ -11,6 +11,6 @@ namespace afp::cli {
 
 // Of the quantized tensor with the largest share of the error: its first rows, some millions of weights at
 // most, quantized as the plan says. Nothing where no tensor is quantized.
-std::optional<ReportHistogram> worst_tensor_histogram(const Checkpoint& input, const Plan& plan);
+std::optional<ReportHistogram> worst_tensor_histogram(const Checkpoint& input, const Plan& plan, int threads);
 
 }  // namespace afp::cli
