@@ -42,7 +42,7 @@ section() {
   echo "- memory: $(awk '/^MemTotal/ { printf "%.0f GB", $2 * 1024 / 1e9 }' /proc/meminfo)"
   echo "- compiler: $("$compiler" --version | head -n 1), $build_type"
   echo "- commit: $commit"
-  for name in codec packing quantize block_cost dequantize statistics; do
+  for name in codec packing quantize dequantize statistics objective block_cost solver; do
     section "$name" "bench/${name}_bench"
     echo '```'
     "$build/bench/${name}_bench" 2>/dev/null
