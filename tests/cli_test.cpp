@@ -317,6 +317,21 @@ TEST_F(Cli, ReportIsAPage) {
     EXPECT_NE(page.find(part), std::string::npos) << part;
 }
 
+TEST_F(Cli, ReportsOfWhatLosesNothing) {
+  // Without an error, without a signal, and with far more padding than weights.
+  std::vector<float> ones(64), zeros(64, 0.0f);
+  for (std::size_t i = 0; i < ones.size(); ++i) ones[i] = i % 3 == 0 ? -1.0f : 1.0f;
+  const std::pair<const char*, F32Tensor> cases[] = {
+      {"exact", {"w", {4, 16}, ones}}, {"zero", {"w", {4, 16}, zeros}}, {"thin", {"w", {64, 1}}}};
+  for (const auto& [name, tensor] : cases) {
+    const std::string file = std::string(name) + ".safetensors", page = std::string(name) + ".html";
+    write_bytes(folder_ / file, f32_file({tensor}));
+    const Finished finished = afp({"search", file, "--block", "128", "--report", page, "--quiet"});
+    EXPECT_EQ(finished.exit_code, 0) << name << ": " << finished.err;
+    EXPECT_TRUE(exists(page)) << name;
+  }
+}
+
 TEST_F(Cli, ReportAndCostTableAreOfEveryN) {
   const Json json =
       afp_json({"search", "model", "--bits", "5", "--save-costs", "costs.json", "--report", "r.html"});

@@ -7,6 +7,7 @@
 #include "afp/text_file.hpp"
 #include "afp_build.hpp"
 #include "host/cli/report/histogram.hpp"
+#include "host/cli/report/markup.hpp"
 #include "host/cli/report/report.hpp"
 #include "host/cli/search_run.hpp"
 
@@ -22,6 +23,7 @@ std::string model_name(const Checkpoint& input) {
 // each one's size, and for squared errors the smallest of its SQNR and of 99 % of that.
 ModelFront front_of(const Checkpoint& input, const SearchRequest& request, const SearchRun& run) {
   constexpr std::size_t kMostCompared = 16;
+  constexpr double kMostBpw = 60.0;  // beyond it is padding, and no budget
   ModelSearchOptions mixed = request.model;
   mixed.uniform = false;
   mixed.space.reset();
@@ -40,10 +42,12 @@ ModelFront front_of(const Checkpoint& input, const SearchRequest& request, const
   };
   for (const UniformPoint& point : front.uniform) {
     ModelSearchOptions wanted = mixed;
-    wanted.target_bpw = point.bpw * (1.0 + 1e-12);
-    add(wanted);
-    const double sqnr = 10.0 * std::log10(run.result.signal / point.squared_error);
-    if (!decibels || !(sqnr > 0.0)) continue;
+    if (point.bpw < kMostBpw) {
+      wanted.target_bpw = point.bpw * (1.0 + 1e-12);
+      add(wanted);
+    }
+    const double sqnr = sqnr_db_of(run.result.signal, point.squared_error);
+    if (!decibels || !(sqnr > 0.0) || std::isinf(sqnr)) continue;  // of what loses nothing there is no share
     wanted.target_bpw.reset();
     for (const double share : {1.0, 0.99}) {
       wanted.target_sqnr = share * sqnr;
