@@ -195,8 +195,7 @@ class ModelSearch {
       for (std::size_t c = 0; c < swapped.columns.size(); ++c) {
         if (!swapped.available(r, c)) continue;
         const std::size_t at = swapped.at(r, c);
-        double error = 0.0;
-        for (const std::size_t t : model_.groups[r]) error += model_.cost(t, c).squared_error;
+        const double error = row_error(r, c);
         const double share = error == 0.0 ? 0.0 : std::ceil(error / allowed * static_cast<double>(kUnits));
         swapped.costs[at] = share <= static_cast<double>(kUnits) ? static_cast<double>(swapped.bytes[at])
                                                                  : SearchProblem::kUnavailable;
@@ -221,9 +220,7 @@ class ModelSearch {
       std::uint64_t best_share = std::numeric_limits<std::uint64_t>::max();
       for (std::size_t c = 0; c < swapped.columns.size(); ++c) {
         if (!model_.problem.available(r, c)) continue;
-        double error = 0.0;
-        for (const std::size_t t : model_.groups[r]) error += model_.cost(t, c).squared_error;
-        best = std::min(best, error);
+        best = std::min(best, row_error(r, c));
         if (swapped.available(r, c)) best_share = std::min(best_share, swapped.bytes[swapped.at(r, c)]);
       }
       least += best;
@@ -236,6 +233,12 @@ class ModelSearch {
                      rounded(decibel(model_.signal, least), 3, std::floor) + " dB");
   }
 
+  // Squared error of a row's tensors under a column.
+  double row_error(std::size_t row, std::size_t column) const {
+    double error = 0.0;
+    for (const std::size_t t : model_.groups[row]) error += model_.cost(t, column).squared_error;
+    return error;
+  }
   double squared_error(const std::vector<std::size_t>& columns) const {
     double error = 0.0;
     for (std::size_t t = 0; t < columns.size(); ++t) error += model_.cost(t, columns[t]).squared_error;

@@ -1,5 +1,4 @@
 // What a search over a model leaves, as the data of its report.
-#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string_view>
@@ -15,11 +14,9 @@ using ByName = std::map<std::string_view, const TensorCosts*>;
 // Nothing where the table has no such candidate of the tensor.
 std::optional<double> squared_error_of(const TensorCosts& costs, const CostTable& table,
                                        const Encoding& encoding) {
-  const auto column =
-      std::find(table.candidates.begin(), table.candidates.end(), encoding) - table.candidates.begin();
-  const auto at = static_cast<std::size_t>(column);
-  if (at >= costs.candidates.size() || !costs.candidates[at]) return std::nullopt;
-  return costs.candidates[at]->squared_error;
+  const std::optional<std::size_t> column = table.column(encoding);
+  if (!column || *column >= costs.candidates.size() || !costs.candidates[*column]) return std::nullopt;
+  return costs.candidates[*column]->squared_error;
 }
 
 ReportTensor report_tensor(const PlanEntry& entry, const TensorInfo& info, const CostTable& table,
