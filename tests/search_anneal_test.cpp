@@ -275,13 +275,12 @@ TEST(SearchProposals, AreScoredAsTheSumsDiffer) {
       return std::pair(value + static_cast<long double>(price) * static_cast<long double>(over), bytes);
     };
     std::vector<std::uint32_t> choices = walk.smallest();
-    ChainState state;
     for (std::uint64_t step = 0; step < 50; ++step) {
       const auto [before, bytes_before] = energy(choices);
-      state.bytes = bytes_before;
-      const auto [proposal, delta, word] = propose(walk.problem(), state, choices.data(), 0, step, price);
+      const Proposal proposal = draw_proposal(walk.problem(), choices.data(), move_words(6, 0, step));
+      const ProposalDelta delta = score_proposal(walk.table(), proposal, bytes_before, price);
+      EXPECT_EQ(proposal.own, choices[proposal.row]);
       EXPECT_TRUE(problem.available(proposal.row, proposal.column));
-      EXPECT_EQ(word, move_words(0, 0, step).word[3]);
       choices[proposal.row] = proposal.column;
       const auto [after, bytes_after] = energy(choices);
       const double scale = std::max(1.0, static_cast<double>(before + after));
@@ -392,15 +391,17 @@ class PlainRunner : public ChainRunner {
       std::vector<std::uint32_t>& choices = choices_[chain];
       for (std::uint64_t step = first_step; step < first_step + level.steps; ++step) {
         if (problem_.most_rejections > 0 && state.rejections >= problem_.most_rejections) break;
-        const ChainMove move = propose(problem_, state, choices.data(), chain, step, level.over_price);
+        const PhiloxWords words = move_words(problem_.seed, chain, step);
+        const Proposal proposal = draw_proposal(problem_, choices.data(), words);
+        const ProposalDelta delta = score_proposal(problem_.table, proposal, state.bytes, level.over_price);
         ++state.steps;
         ++state.rejections;
-        if (!accepts(move.delta.energy, level.temperature, draw_unit(move.word))) continue;
+        if (!accepts(delta.energy, level.temperature, draw_unit(words.word[3]))) continue;
         state.rejections = 0;
-        if (choices[move.proposal.row] == move.proposal.column) continue;
-        choices[move.proposal.row] = move.proposal.column;
-        state.value += move.delta.value;
-        state.bytes = move.delta.bytes;
+        if (proposal.column == proposal.own) continue;
+        choices[proposal.row] = proposal.column;
+        state.value += delta.value;
+        state.bytes = delta.bytes;
         if (!keep(chain)) sum_up_best(chain);
       }
       sum_up_best(chain);
@@ -481,6 +482,54 @@ TEST(SearchAnneal, AResultDoesNotShowWhereItsChainsRan) {
         // At most 16 repairs a level.
         EXPECT_LE(runner.read, 60u * 16u);
       }
+}
+
+// A PlainRunner that says which assignments were asked for since its last level.
+class WatchedRunner : public PlainRunner {
+ public:
+  std::set<std::size_t> asked;
+  std::vector<ChainState> after;
+
+  void run(const AnnealingLevel& level, std::uint64_t first_step, const std::atomic<bool>* stop,
+           std::span<ChainState> states) override {
+    PlainRunner::run(level, first_step, stop, states);
+    after.assign(states.begin(), states.end());
+    asked.clear();
+  }
+  void read_choices(std::size_t chain, std::span<std::uint32_t> choices) override {
+    EXPECT_TRUE(asked.insert(chain).second);
+    PlainRunner::read_choices(chain, choices);
+  }
+};
+
+TEST(SearchChains, RepairTheSixteenOfTheLeastEnergy) {
+  const SearchProblem problem = model_problem(20, 14, 0.3, 9);
+  const Walk walk(problem);
+  Threads threads(ChainsRun::options(2));
+  for (const std::size_t count : {10, 60}) {
+    WatchedRunner runner;
+    Chains chains(walk, count, 1, 0, threads, runner);
+    bool fewer = false, more = false;
+    for (const double over_price : {1e-12, 1e-4, 1e3})
+      for (std::uint64_t step = 0; step < 500; step += 100) {
+        chains.run({1e-3, over_price, 100}, step, nullptr);
+        std::vector<std::pair<long double, std::size_t>> over;
+        for (std::size_t chain = 0; chain < count; ++chain)
+          if (const ChainState& state = runner.after[chain]; state.bytes > *problem.budget)
+            over.emplace_back(static_cast<long double>(state.value) +
+                                  static_cast<long double>(over_price) *
+                                      static_cast<long double>(state.bytes - *problem.budget),
+                              chain);
+        (over.size() > 16 ? more : fewer) = true;
+        std::sort(over.begin(), over.end());
+        over.resize(std::min<std::size_t>(over.size(), 16));
+        std::set<std::size_t> expected;
+        for (const auto& [energy, chain] : over) expected.insert(chain);
+        EXPECT_EQ(runner.asked, expected);
+      }
+    EXPECT_EQ(more, count > 16);
+    EXPECT_TRUE(fewer);
+  }
 }
 
 TEST(SearchAnneal, MoreChainsMakeAsManyMovesEach) {

@@ -30,28 +30,24 @@ void ThreadRunner::run(const AnnealingLevel& level, std::uint64_t first_step, co
 void ThreadRunner::run_group(std::size_t first, const AnnealingLevel& level, std::uint64_t first_step,
                              const std::atomic<bool>* stop) {
   const std::size_t count = std::min(kGroup, states_.size() - first);
-  const auto keeper = [&](std::size_t chain, ChainState& state) {
-    return [this, chain, &state](bool leaves) {
-      if (!leaves) return;
-      std::copy_n(choices(chain), problem_.rows, best(chain));
-      state.best_value = assignment_value(problem_.table, problem_.rows, best(chain));
-      state.at_best = 0;
-    };
-  };
   std::array<ChainState, kGroup> states;
   std::copy_n(states_.begin() + static_cast<std::ptrdiff_t>(first), count, states.begin());
-  std::array<ChainMove, kGroup> moves;
+  const auto choices_of = [&](std::size_t i) { return choices(first + i); };
+  const auto keep_best_of = [&](std::size_t i) {
+    return [&, i](bool leaves) {
+      if (!leaves) return;
+      std::copy_n(choices(first + i), problem_.rows, best(first + i));
+      states[i].best_value = assignment_value(problem_.table, problem_.rows, best(first + i));
+      states[i].at_best = 0;
+    };
+  };
   for (std::uint64_t step = first_step; step < first_step + level.steps; ++step) {
     if (step % kStepsBetweenLooks == 0 && stop != nullptr && stop->load(std::memory_order_relaxed)) return;
-    for (std::size_t i = 0; i < count; ++i)
-      moves[i] = propose(problem_, states[i], choices(first + i), static_cast<std::uint32_t>(first + i), step,
-                         level.over_price);
-    for (std::size_t i = 0; i < count; ++i)
-      decide(problem_, moves[i], level.temperature, states[i], choices(first + i),
-             keeper(first + i, states[i]));
+    anneal_step<kGroup>(problem_, level, step, static_cast<std::uint32_t>(first), count, states.data(),
+                        choices_of, keep_best_of);
   }
   for (std::size_t i = 0; i < count; ++i) {
-    sum_up(problem_, states[i], choices(first + i), keeper(first + i, states[i]));
+    sum_up(problem_, states[i], choices(first + i), keep_best_of(i));
     states_[first + i] = states[i];
   }
 }

@@ -75,6 +75,7 @@ struct ChainState {
 // Another column for a row; its own column where the draw was no move.
 struct Proposal {
   std::uint32_t row;
+  std::uint32_t own;
   std::uint32_t column;
 };
 
@@ -82,13 +83,6 @@ struct ProposalDelta {
   double energy;
   double value;
   std::uint64_t bytes;  // after the move
-};
-
-// What a chain proposes at a step.
-struct ChainMove {
-  Proposal proposal;
-  ProposalDelta delta;
-  std::uint32_t word;  // which decides
 };
 
 // The last word of the counter of the chains' moves, which sets them apart from other draws of a seed.
@@ -124,18 +118,18 @@ AFP_HD inline Proposal draw_proposal(const AnnealingProblem& problem, const std:
       problem.moves.place_of[problem.neighbourhood_of[row] * problem.table.columns + own];
   const std::uint32_t column =
       draw_column(problem.moves, place, words.word[1] << 16, words.word[1] & 0xFFFF0000, words.word[2]);
-  return {row, column == kNoMove ? own : column};
+  return {row, own, column == kNoMove ? own : column};
 }
 
 AFP_HD constexpr double bytes_over(std::uint64_t bytes, std::uint64_t budget) {
   return bytes > budget ? static_cast<double>(bytes - budget) : 0.0;
 }
 
-// What a proposal changes in an assignment that has `own` in its row and takes `bytes`.
+// What a proposal changes in an assignment that takes `bytes`.
 AFP_HD inline ProposalDelta score_proposal(const ProposalTable& table, const Proposal& proposal,
-                                           std::uint32_t own, std::uint64_t bytes, double over_price) {
+                                           std::uint64_t bytes, double over_price) {
   const std::size_t row = proposal.row * table.columns;
-  const std::size_t from = row + own, to = row + proposal.column;
+  const std::size_t from = row + proposal.own, to = row + proposal.column;
   const std::uint64_t after = bytes + table.bytes[to] - table.bytes[from];
   const double value = table.values[to] - table.values[from];
   const double over = bytes_over(after, table.budget) - bytes_over(bytes, table.budget);
@@ -148,40 +142,54 @@ AFP_HD constexpr bool accepts(double delta, double temperature, double uniform) 
   return delta <= 0.0 || delta < -temperature * portable_log2(uniform);
 }
 
-AFP_HD inline ChainMove propose(const AnnealingProblem& problem, const ChainState& state,
-                                const std::uint32_t* choices, std::uint32_t chain, std::uint64_t step,
-                                double over_price) {
-  const PhiloxWords words = move_words(problem.seed, chain, step);
-  const Proposal proposal = draw_proposal(problem, choices, words);
-  return {proposal, score_proposal(problem.table, proposal, choices[proposal.row], state.bytes, over_price),
-          words.word[3]};
-}
-
 AFP_HD inline void note_best(const AnnealingProblem& problem, ChainState& state) {
   if (state.bytes > problem.table.budget || !(state.value < state.best_value)) return;
   state.best_value = state.value;
   state.at_best = 1;
 }
 
-// Takes the move or rejects it. keep_best(bool) is called once, always; where true, the chain is about to
-// leave its best assignment, which is to be copied, late: on its way down each is the best for one step.
-// It then clears at_best and sets best_value to the copy's assignment_value.
+// Takes the move or rejects it, by the last word. keep_best(bool) is called once, always; where true, the
+// chain is about to leave its best assignment, which is to be copied: late, since on a chain's way down each
+// is the best for one step. It then clears at_best and sets best_value to the copy's assignment_value.
 template <class KeepBest>
-AFP_HD inline void decide(const AnnealingProblem& problem, const ChainMove& move, double temperature,
+AFP_HD inline void decide(const AnnealingProblem& problem, const AnnealingLevel& level,
+                          const Proposal& proposal, const ProposalDelta& delta, std::uint32_t word,
                           ChainState& state, std::uint32_t* choices, const KeepBest& keep_best) {
   const bool stands = problem.most_rejections > 0 && state.rejections >= problem.most_rejections;
-  const bool accepted = !stands && accepts(move.delta.energy, temperature, draw_unit(move.word));
-  const bool moves = accepted && choices[move.proposal.row] != move.proposal.column;
-  const bool better = move.delta.value < 0.0 && move.delta.bytes <= problem.table.budget;
+  const bool accepted = !stands && accepts(delta.energy, level.temperature, draw_unit(word));
+  const bool moves = accepted && proposal.column != proposal.own;
+  const bool better = delta.value < 0.0 && delta.bytes <= problem.table.budget;
   keep_best(moves && state.at_best != 0 && !better);
   if (stands) return;
   ++state.steps;
   state.rejections = accepted ? 0 : state.rejections + 1;
   if (!moves) return;
-  choices[move.proposal.row] = move.proposal.column;
-  state.value += move.delta.value;
-  state.bytes = move.delta.bytes;
+  choices[proposal.row] = proposal.column;
+  state.value += delta.value;
+  state.bytes = delta.bytes;
   note_best(problem, state);
+}
+
+// A step of `count` chains, at most kMost, that one thread takes together: each stage of all of them before
+// the next, so that their look-ups wait beside each other. choices_of(i) is the assignment of the i-th of
+// them, which is chain first_chain + i of the run; keep_best_of(i) its keep_best.
+template <std::size_t kMost, class ChoicesOf, class KeepBestOf>
+AFP_HD inline void anneal_step(const AnnealingProblem& problem, const AnnealingLevel& level,
+                               std::uint64_t step, std::uint32_t first_chain, std::size_t count,
+                               ChainState* states, const ChoicesOf& choices_of,
+                               const KeepBestOf& keep_best_of) {
+  PhiloxWords words[kMost];
+  Proposal proposals[kMost];
+  ProposalDelta deltas[kMost];
+  for (std::size_t i = 0; i < count; ++i) {
+    words[i] = move_words(problem.seed, first_chain + static_cast<std::uint32_t>(i), step);
+    proposals[i] = draw_proposal(problem, choices_of(i), words[i]);
+  }
+  for (std::size_t i = 0; i < count; ++i)
+    deltas[i] = score_proposal(problem.table, proposals[i], states[i].bytes, level.over_price);
+  for (std::size_t i = 0; i < count; ++i)
+    decide(problem, level, proposals[i], deltas[i], words[i].word[3], states[i], choices_of(i),
+           keep_best_of(i));
 }
 
 AFP_HD inline double assignment_value(const ProposalTable& table, std::size_t rows,

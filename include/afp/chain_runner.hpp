@@ -11,7 +11,7 @@
 namespace afp {
 
 // Chains are numbered from 0; an assignment is a column for every row. A runner's results are those of
-// propose() and decide() on every step of every chain, and sum_up() where a level ends: byte for byte, so a
+// anneal_step() at every step of every chain, and of sum_up() where a level ends: byte for byte, so a
 // search's result does not show where its chains ran.
 //
 // The solver calls from one thread at a time. What a runner throws, search() throws.
