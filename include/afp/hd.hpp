@@ -25,4 +25,13 @@ AFP_HD constexpr float exp2_int(int exponent) {
                           : bits_float(std::uint32_t{1} << (exponent + 149));
 }
 
+// a + b * c where the product is exact: whether it is fused with the addition makes no difference.
+AFP_HD inline float add_exact_product(float a, float b, float c) {
+#if defined(__CUDA_ARCH__)
+  return __fmaf_rn(b, c, a);
+#else
+  return a + b * c;
+#endif
+}
+
 }  // namespace afp

@@ -1,0 +1,215 @@
+// The search for a block's scale, one block at a time: the definition that vector code and kernels are held
+// to. afp/scale.hpp says which scales are scanned; here is what each of them costs.
+//
+// Magnitudes are measured in units of the block's power of two (block_exponent in afp/piece.hpp), as float32,
+// which loses nothing. Under a scale s, in the same units and with r = scale_reciprocal(s), a magnitude a has
+// the error
+//
+//     a - s * value(min(a * r, largest value))         value(): rounded to the Format, ties to the even code
+//
+// whose squares are added in four running sums, over the weights j = 0, 1, 2, 3 mod 4 of the block, and these
+// as (0 + 1) + (2 + 3), in float32. s * value is exact.
+//
+// A scan ends where the squares of what clips (a - s * largest value, where that is positive) cost at least
+// as much as the best total so far: whatever bound below that sum decides it, the result is the same.
+#pragma once
+
+#include <cstdint>
+
+#include "afp/format.hpp"
+#include "afp/hd.hpp"
+#include "afp/piece.hpp"
+#include "afp/scale.hpp"
+
+namespace afp {
+
+// A TensorCodec in plain numbers.
+struct BlockCodec {
+  Format formats[2];
+  std::int32_t format_count = 1;
+  ScaleKind scale = ScaleKind::e8m0;
+  float tensor_scale = 1.0f;
+
+  AFP_HD constexpr bool is_e8m0() const { return scale == ScaleKind::e8m0; }
+  AFP_HD constexpr int bits() const { return formats[0].bits(); }
+  // The Format of a block with this scale byte.
+  AFP_HD constexpr Format format_of(std::uint32_t byte) const {
+    return format_count == 2 && (byte & kUe4m3Alternative) != 0 ? formats[1] : formats[0];
+  }
+  // The value of a block's scale byte, and r of y = w * r: 0 for the blocks of zeros of ue4m3.
+  AFP_HD constexpr float scale_value(std::uint32_t byte) const {
+    return is_e8m0() ? e8m0_value(byte) : ue4m3_value(byte & 0x7Fu) * tensor_scale;
+  }
+  AFP_HD constexpr float reciprocal(std::uint32_t byte) const {
+    return !is_e8m0() && (byte & 0x7Fu) == 0 ? 0.0f : scale_reciprocal(scale_value(byte));
+  }
+};
+
+inline BlockCodec block_codec(const TensorCodec& codec) {
+  const Encoding& encoding = codec.encoding;
+  return {{encoding.format, encoding.alternative.value_or(encoding.format)},
+          encoding.format_count(),
+          encoding.scale,
+          codec.tensor_scale};
+}
+
+// The values of a Format as rounding needs them. The step at y is that of its binade, at least that of the
+// smallest normal value: adding and subtracting 2^23 of them rounds. Without mantissa bits ties go to the
+// even exponent field, whose parity is that of the float32's (127 - bias is even): one more step sends the
+// tie between b and 2 b down. (With one exponent bit all steps are alike: the binade never counts.)
+struct Rounding {
+  float min_normal = 0.0f;
+  float max_value = 0.0f;
+  float steps_of_odd = 0.0f,
+        steps_of_even = 0.0f;  // the shifter in units of the binade, by its exponent field
+
+  Rounding() = default;
+  AFP_HD constexpr explicit Rounding(Format format)
+      : min_normal(exp2_int(format.min_normal_exponent())),
+        max_value(format.max_value()),
+        steps_of_odd(exp2_int(23 - format.mantissa_bits)),
+        steps_of_even(format.mantissa_bits == 0 && format.exponent_bits > 1 ? 0x1.000002p23f : steps_of_odd) {
+  }
+
+  AFP_HD constexpr bool depends_on_parity() const { return steps_of_odd != steps_of_even; }
+
+  // y in [0, max_value].
+  AFP_HD float value(float y) const {
+    const float binade = bits_float(float_bits(y) & 0x7F800000u);
+    const float b = binade < min_normal ? min_normal : binade;
+    const float steps = (float_bits(b) >> 23 & 1) != 0 ? steps_of_odd : steps_of_even;
+    return add_exact_product(add_exact_product(y, b, steps), -b, steps);
+  }
+};
+
+// What one magnitude is off by, and by how much it exceeds a limit.
+AFP_HD inline float block_difference(const Rounding& rounding, float magnitude, float scale,
+                                     float reciprocal) {
+  const float y = magnitude * reciprocal;
+  const float value = rounding.value(y < rounding.max_value ? y : rounding.max_value);
+  return add_exact_product(magnitude, -value, scale);
+}
+AFP_HD inline float clipped_difference(float magnitude, float limit) {
+  return magnitude > limit ? magnitude - limit : 0.0f;
+}
+
+// What is known of a block beside its magnitudes.
+struct BlockFacts {
+  float absmax = 0.0f;  // in the units of the weights
+  int exponent = 0;     // of the block's unit
+  float first = 0.0f;   // its largest magnitude and the next, in the block's unit
+  float second = 0.0f;
+};
+
+// The best scale of a block: the byte as stored (the Format's bit included) and the cost in the block's unit.
+struct BlockScale {
+  float cost = 0.0f;
+  std::uint32_t byte = 0;
+};
+
+// The scan for the scale of least squared error of one block. `sums` measures it:
+//     float error(const Rounding&, float scale, float reciprocal)   under a scale in the block's unit
+//     float clipped(float limit)                                    of what exceeds the limit
+// Where several threads hold one block together, all of them scan, and `sums` adds up across them.
+template <class Sums>
+class BlockScan {
+ public:
+  AFP_HD BlockScan(const BlockCodec& codec, const BlockFacts& facts, Effort effort, const Sums& sums)
+      : codec_(codec), facts_(facts), effort_(effort), sums_(sums) {}
+
+  AFP_HD BlockScale best() const {
+    if (facts_.absmax == 0.0f) return {};
+    if (codec_.is_e8m0()) return scan_e8m0(codec_.formats[0]);
+    BlockScale best = scan_ue4m3(codec_.formats[0], kInfinite);
+    if (codec_.format_count == 1) return best;
+    const BlockScale other = scan_ue4m3(codec_.formats[1], best.cost);
+    if (other.cost < best.cost || (other.cost == best.cost && other.byte > best.byte))
+      best = {other.cost, other.byte | kUe4m3Alternative};
+    return best;
+  }
+
+ private:
+  static constexpr float kInfinite = 0x1.fffffep127f;  // beyond any cost
+
+  // Nothing at the scale with this limit or below costs less. After a few steps, which suffice for most
+  // blocks, all that clips is counted instead of the two largest magnitudes alone: blocks of many weights and
+  // few bits would otherwise be scanned to the smallest scale.
+  AFP_HD float least_error(float limit, int step) const {
+    constexpr int kCheapSteps = 6;
+    if (step >= kCheapSteps) return sums_.clipped(limit);
+    const float first = clipped_difference(facts_.first, limit);
+    const float second = clipped_difference(facts_.second, limit);
+    return first * first + second * second;
+  }
+
+  AFP_HD static constexpr float power_of_two(int exponent) {  // a normal number
+    return bits_float(static_cast<std::uint32_t>(exponent + 127) << 23);
+  }
+
+  AFP_HD BlockScale scan_e8m0(Format format) const {
+    const Rounding rounding(format);
+    const int lowest = min_scale_exponent(format);
+    const auto error = [&](int x) {
+      return sums_.error(rounding, power_of_two(x - facts_.exponent), power_of_two(facts_.exponent - x));
+    };
+    int best = e8m0_first_exponent(format, facts_.absmax);
+    float cost = error(best);
+    int x = best - 1;
+    for (int step = 0; x >= lowest; ++step, --x) {
+      if (!(least_error(rounding.max_value * power_of_two(x - facts_.exponent), step) < cost)) break;
+      const float candidate = error(x);
+      if (!(candidate < cost)) continue;
+      cost = candidate;
+      best = x;
+    }
+    return {cost, static_cast<std::uint32_t>(best + kE8m0Bias)};
+  }
+
+  // The unit of bytes: the tensor's scale in the block's unit, a power of two.
+  AFP_HD float unit() const { return codec_.tensor_scale * exp2_int(-facts_.exponent); }
+
+  AFP_HD float error_of_byte(const Rounding& rounding, std::uint32_t byte) const {
+    const float scale = ue4m3_value(byte) * unit();
+    return sums_.error(rounding, scale, scale_reciprocal(scale));
+  }
+
+  // `rival` is the cost that the other Format of the pair has reached.
+  AFP_HD BlockScale scan_ue4m3(Format format, float rival) const {
+    const Rounding rounding(format);
+    const std::uint32_t first = ue4m3_first(format, facts_.absmax / codec_.tensor_scale);
+    const std::uint32_t top = ue4m3_scan_top(first);
+    BlockScale best{kInfinite, first};
+    const auto take = [&](std::uint32_t byte) {
+      const float cost = error_of_byte(rounding, byte);
+      if (cost < best.cost) best = {cost, byte};
+    };
+    if (effort_ == Effort::fast) {
+      // s0, so that it is never worse than the usual absmax scale (and exact where the weights lie on a
+      // grid), and the most frequent winner beside it: with few bits it pays to clip, with many to leave the
+      // largest weight some room.
+      const int bits = format.bits();
+      const int steps[2] = {bits <= 4 ? 0 : 1, bits <= 3 ? -2 : bits == 4 ? -1 : 0};
+      for (const int step : steps) {
+        const int byte = static_cast<int>(first) + step;
+        const int most = byte < static_cast<int>(top) ? byte : static_cast<int>(top);
+        take(static_cast<std::uint32_t>(most < 1 ? 1 : most));
+      }
+      return best;
+    }
+    for (std::uint32_t byte = top; byte >= first; --byte) take(byte);
+    std::uint32_t byte = first - 1;
+    for (int step = 0; byte >= 1; ++step, --byte) {
+      const float least = least_error(ue4m3_value(byte) * unit() * rounding.max_value, step);
+      if (!(least < best.cost && least <= rival)) break;
+      take(byte);
+    }
+    return best;
+  }
+
+  const BlockCodec& codec_;
+  const BlockFacts& facts_;
+  Effort effort_;
+  const Sums& sums_;
+};
+
+}  // namespace afp
