@@ -65,6 +65,12 @@ class IoError : public Error {
       : Error(ErrorKind::failure, message, std::move(file)) {}
 };
 
+// A device failed, or there is none that serves.
+class DeviceError : public Error {
+ public:
+  explicit DeviceError(const std::string& message) : Error(ErrorKind::failure, message) {}
+};
+
 class Interrupted : public Error {
  public:
   Interrupted() : Error(ErrorKind::interrupted, "interrupted") {}
