@@ -1,0 +1,49 @@
+// A device: what it is, its two copy streams, and the memory taken from it.
+#pragma once
+
+#include <string>
+
+#include "host/cuda/buffers.hpp"
+#include "host/cuda/stream.hpp"
+
+namespace afp::cuda {
+
+// What the kernels need at least.
+inline constexpr int kLeastCapability = 80;  // 8.0
+
+// Makes a device the calling thread's current one, and the former one again at the end.
+class CurrentDevice {
+ public:
+  explicit CurrentDevice(int index);
+  ~CurrentDevice();
+  CurrentDevice(const CurrentDevice&) = delete;
+  CurrentDevice& operator=(const CurrentDevice&) = delete;
+
+ private:
+  int former_ = 0;
+};
+
+class Device {
+ public:
+  explicit Device(int index);  // which must be current
+
+  int index() const { return index_; }
+  const std::string& name() const { return name_; }  // "NVIDIA H200"
+  int capability() const { return capability_; }     // 90
+  int multiprocessors() const { return multiprocessors_; }
+
+  const Stream& upload() const { return upload_; }
+  const Stream& download() const { return download_; }
+  MemoryMeter& memory() { return memory_; }
+  const MemoryMeter& memory() const { return memory_; }
+
+ private:
+  int index_;
+  std::string name_;
+  int capability_ = 0;
+  int multiprocessors_ = 0;
+  Stream upload_, download_;
+  MemoryMeter memory_;
+};
+
+}  // namespace afp::cuda
