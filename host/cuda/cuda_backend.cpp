@@ -162,6 +162,17 @@ class CudaBackend final : public Backend {
     return text;
   }
 
+  DeviceUse device_use() const override {
+    DeviceUse use;
+    for (const auto& device : lanes_.devices()) {
+      use.device += (use.device.empty() ? "" : ", ") + device->name();
+      use.peak_memory += device->memory().peak();
+    }
+    return use;
+  }
+  // Transfers and kernels of a few megabytes are as fast as they get.
+  std::uint64_t preferred_piece_bytes() const override { return 16 << 20; }
+
   Extent extent(const WeightPiece& piece) const override {
     const cuda::Range range("extent");
     require_float_weights(piece.dtype);
@@ -226,6 +237,40 @@ class CudaBackend final : public Backend {
                                       [&](std::span<const unsigned long long> count) { total += count[0]; });
     });
     return total;
+  }
+
+  void accumulate(const WeightPiece& piece, LinearHistogram& histogram) const override {
+    const cuda::Range range("linear histogram");
+    require_float_weights(piece.dtype);
+    const std::size_t bins = histogram.bins();
+    const double per_bin = static_cast<double>(bins) / static_cast<double>(histogram.limit());
+    for_each_part(piece, [&](Job& job, const Part& part) {
+      const PartWeights weights(job, piece, part);
+      const std::uint64_t chunks = ceil_div(weights.count(), kernels::kHistogramChunk);
+      const auto edges = job.input(histogram.edges());
+      const auto counts = job.output<unsigned long long>(bins);
+      const auto tensor =
+          job.input<kernels::HistogramTensor>(1, [&](std::span<kernels::HistogramTensor> one) {
+            one[0] = {weights.data(), weights.count(), job.at(edges), static_cast<std::uint32_t>(bins),
+                      per_bin,        job.at(counts)};
+          });
+      const auto first_chunk = job.input<std::uint64_t>(2, [&](std::span<std::uint64_t> first) {
+        first[0] = 0;
+        first[1] = chunks;
+      });
+      job.start();
+      job.clear(counts);
+      job.run(kernels::linear_histogram({piece.dtype,
+                                         job.at(tensor),
+                                         {job.at(first_chunk), 1},
+                                         chunks,
+                                         static_cast<std::uint32_t>(bins),
+                                         job.multiprocessors()},
+                                        job.stream()));
+      job.deliver<unsigned long long>(counts, [&](std::span<const unsigned long long> found) {
+        histogram.add_counts(std::vector<std::uint64_t>(found.begin(), found.end()));
+      });
+    });
   }
 
   void choose_scales(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
@@ -438,5 +483,41 @@ class CudaBackend final : public Backend {
 };
 
 }  // namespace
+
+CudaMachine cuda_machine() {
+  CudaMachine machine;
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorInsufficientDriver) {
+    int driver = 0, runtime = 0;
+    (void)cudaDriverGetVersion(&driver);
+    (void)cudaRuntimeGetVersion(&runtime);
+    const auto version = [](int number) {
+      return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+    };
+    machine.problem = driver == 0 ? "there is no CUDA driver"
+                                  : "the CUDA driver is of version " + version(driver) + "; expected " +
+                                        version(runtime) + " or newer";
+  } else if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    machine.problem = "there is no GPU that the CUDA driver knows";
+  } else if (error != cudaSuccess) {
+    machine.problem = std::string("the CUDA driver fails: ") + cudaGetErrorString(error) + " (" +
+                      cudaGetErrorName(error) + ")";
+  }
+  (void)cudaGetLastError();
+  for (int index = 0; machine.problem.empty() && index < count; ++index) {
+    cudaDeviceProp properties{};
+    if (cudaGetDeviceProperties(&properties, index) == cudaSuccess)
+      machine.devices.push_back({properties.name, properties.major, properties.minor});
+    else  // there, and of no use
+      machine.devices.push_back({"unknown", 0, 0});
+  }
+  (void)cudaGetLastError();
+  return machine;
+}
+
+std::unique_ptr<Backend> make_cuda_backend(std::span<const int> devices, int) {
+  return std::make_unique<CudaBackend>(devices);
+}
 
 }  // namespace afp

@@ -3,16 +3,6 @@
 
 namespace afp::cuda {
 
-CurrentDevice::CurrentDevice(int index) {
-  check(cudaGetDevice(&former_), "asking for the current device");
-  if (former_ != index) check(cudaSetDevice(index), "choosing a device");
-}
-
-CurrentDevice::~CurrentDevice() {
-  int now = former_;
-  if (cudaGetDevice(&now) == cudaSuccess && now != former_) (void)cudaSetDevice(former_);
-}
-
 Device::Device(int index) : index_(index) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, index), "asking for a device's properties");

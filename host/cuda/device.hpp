@@ -11,13 +11,17 @@ namespace afp::cuda {
 // What the kernels need at least.
 inline constexpr int kLeastCapability = 80;  // 8.0
 
-// Makes a device the calling thread's current one, and the former one again at the end.
+// Whichever device becomes the calling thread's current one while this lives, the former is so again
+// afterwards.
 class CurrentDevice {
  public:
-  explicit CurrentDevice(int index);
-  ~CurrentDevice();
+  CurrentDevice() { check(cudaGetDevice(&former_), "asking for the current device"); }
+  explicit CurrentDevice(int index) : CurrentDevice() { become(index); }
+  ~CurrentDevice() { (void)cudaSetDevice(former_); }
   CurrentDevice(const CurrentDevice&) = delete;
   CurrentDevice& operator=(const CurrentDevice&) = delete;
+
+  static void become(int index) { check(cudaSetDevice(index), "choosing a device"); }
 
  private:
   int former_ = 0;

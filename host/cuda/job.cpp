@@ -18,6 +18,7 @@ void Job::start() {
     staged.push_back(source.fill || !is_pinned(source.bytes.data()));
     if (staged.back()) staging_bytes += aligned(source.bytes.size());
   }
+  CurrentDevice::become(lane().device().index());
   memory_ = lane().device_memory(inputs_end_ + outputs_end_);
   std::byte* staging = lane().staging(staging_bytes + outputs_end_);
   outputs_staging_ = staging + staging_bytes;
@@ -51,10 +52,13 @@ void Job::download() {
   const Stream& download = lane().device().download();
   lane().stream().record(lane().computed);
   download.wait(lane().computed);
-  for (const Result& result : results_) {
-    if (result.bytes == 0) continue;
-    check(cudaMemcpyAsync(outputs_staging_ + result.offset, memory_ + inputs_end_ + result.offset,
-                          result.bytes, cudaMemcpyDeviceToHost, download.get()),
+  for (Result& result : results_) {
+    const std::size_t bytes = result.destination.size();
+    if (bytes == 0) continue;
+    result.is_direct = !result.take && is_pinned(result.destination.data());
+    std::byte* const to = result.is_direct ? result.destination.data() : outputs_staging_ + result.offset;
+    check(cudaMemcpyAsync(to, memory_ + inputs_end_ + result.offset, bytes, cudaMemcpyDeviceToHost,
+                          download.get()),
           "copying from the device");
   }
   download.record(lane().downloaded);
@@ -64,7 +68,13 @@ void Job::finish() {
   download();
   lane().downloaded.synchronize();
   started_ = false;  // nothing is under way any more
-  for (const Result& result : results_) result.take(outputs_staging_ + result.offset);
+  for (const Result& result : results_) {
+    const std::byte* const from = outputs_staging_ + result.offset;
+    if (result.take)
+      result.take(from);
+    else if (!result.is_direct && !result.destination.empty())
+      std::memcpy(result.destination.data(), from, result.destination.size());
+  }
 }
 
 }  // namespace afp::cuda

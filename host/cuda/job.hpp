@@ -61,7 +61,8 @@ class Job {
     return filled(place<T>(count, true), fill);
   }
 
-  // Throws OutOfMemory, after which the lane is free for a smaller job.
+  // Throws OutOfMemory, after which the lane is free for a smaller job. The lane's device becomes the current
+  // one.
   void start();
 
   template <class T>
@@ -83,19 +84,20 @@ class Job {
     check(launched, "starting a kernel", place);
   }
 
-  // To copy into the destination, or to hand to `take` as a span, in finish().
+  // An output to copy into the destination, or to hand to `take` as a span, in finish(). (A pinned
+  // destination is written to before that.)
   template <class T>
   void deliver(Placed<T> placed, std::span<T> destination) {
-    deliver<T>(placed, [destination](std::span<const T> values) {
-      if (!values.empty()) std::memcpy(destination.data(), values.data(), values.size_bytes());
-    });
+    if (placed.count != 0)
+      results_.push_back({placed.offset, std::as_writable_bytes(destination.first(placed.count)), {}});
   }
   template <class T, class Take>
   void deliver(Placed<T> placed, const Take& take) {
-    results_.push_back(
-        {placed.offset, placed.count * sizeof(T), [take, count = placed.count](const std::byte* at) {
-           take(std::span<const T>(reinterpret_cast<const T*>(at), count));
-         }});
+    results_.push_back({placed.offset,
+                        {static_cast<std::byte*>(nullptr), placed.count * sizeof(T)},
+                        [take, count = placed.count](const std::byte* at) {
+                          take(std::span<const T>(reinterpret_cast<const T*>(at), count));
+                        }});
   }
   // Puts the copies of the results on their way; finish() does so where this was not called.
   void download();
@@ -111,8 +113,10 @@ class Job {
     std::function<void(std::byte*)> fill;  // in place of the bytes, of which only the number counts then
   };
   struct Result {  // among the outputs
-    std::size_t offset, bytes;
-    std::function<void(const std::byte*)> take;
+    std::size_t offset;
+    std::span<std::byte> destination;
+    std::function<void(const std::byte*)> take;  // in place of the destination, of which only the size counts
+    bool is_direct = false;
   };
 
   static std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }

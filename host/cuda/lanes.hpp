@@ -40,10 +40,10 @@ class Lane {
 
 class LanePool;
 
-// A lane for as long as this lives, and its device the calling thread's current one.
+// A lane for as long as this lives.
 class LaneLease {
  public:
-  LaneLease(LanePool& pool, Lane& lane) : pool_(&pool), lane_(&lane), current_(lane.device().index()) {}
+  LaneLease(LanePool& pool, Lane& lane) : pool_(&pool), lane_(&lane) {}
   ~LaneLease();
   LaneLease(const LaneLease&) = delete;
   LaneLease& operator=(const LaneLease&) = delete;
@@ -54,7 +54,6 @@ class LaneLease {
  private:
   LanePool* pool_;
   Lane* lane_;
-  CurrentDevice current_;
 };
 
 // The lanes of all devices. Work goes to the device with the fewest lanes in use.

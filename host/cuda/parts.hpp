@@ -31,6 +31,7 @@ void for_each_part(LanePool& lanes, const BlockGrid& grid, CellRange cells, cons
   const std::uint64_t strips = ceil_div(cells.count, strip);
   const std::uint64_t strip_weights = strip * static_cast<std::uint64_t>(grid.cell_size);
   std::uint64_t step = std::max<std::uint64_t>(1, kMostPartWeights / strip_weights);
+  const CurrentDevice restored;
   bool idle_memory_released = false;
   std::deque<std::unique_ptr<Job>> under_way;
   const auto finish_first = [&] {
