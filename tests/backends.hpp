@@ -37,7 +37,7 @@ inline std::vector<BackendCase> backend_cases(int most_threads) {
       cases.push_back(
           {std::string("cpu ") + hwy::TargetName(target) + " " + std::to_string(threads), target, threads});
   }
-  if (cuda_unavailable().empty()) cases.push_back({"cuda", 0, 1, true});
+  if (unavailable(cuda_machine()).empty()) cases.push_back({"cuda", 0, 1, true});
   return cases;
 }
 

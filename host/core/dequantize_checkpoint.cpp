@@ -66,8 +66,8 @@ class CheckpointDequantizer {
         source_(input.checkpoint()),
         options_(options),
         threads_(thread_count(options.run)),
-        shares_(options.run.memory_budget, threads_),
-        backend_(make_cpu_backend(threads_)),
+        backend_(make_backend(options.run.backend, threads_)),
+        shares_(shares_of(options.run, *backend_.backend)),
         meter_(options.run.progress, total_bytes()),
         buffers_(shares_.pieces) {
     if (options.dtype && !is_quantizable(*options.dtype)) {
@@ -85,6 +85,7 @@ class CheckpointDequantizer {
       arena.execute([&] { dequantize_shard(shard, folder); });
     complete(folder);
     meter_.finish();
+    result_.backend = backend_.use();
     result_.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result_;
   }
@@ -206,8 +207,9 @@ class CheckpointDequantizer {
     }
     const bool wide = tensor.info.dtype == DType::F64;
     if (wide) buffer.narrow.resize(buffer.weights.size() / 2);
-    backend_->dequantize(reader.grid(), piece.cells, reader.codec(), buffer.scales, buffer.codes,
-                         wide ? DType::F32 : tensor.info.dtype, wide ? buffer.narrow : buffer.weights);
+    backend_.backend->dequantize(reader.grid(), piece.cells, reader.codec(), buffer.scales, buffer.codes,
+                                 wide ? DType::F32 : tensor.info.dtype,
+                                 wide ? buffer.narrow : buffer.weights);
     if (wide) widen_to_f64(buffer.narrow, buffer.weights);
   }
 
@@ -228,8 +230,8 @@ class CheckpointDequantizer {
   const Checkpoint& source_;
   const DequantizeOptions& options_;
   int threads_;
+  ChosenBackend backend_;
   MemoryShares shares_;
-  std::unique_ptr<Backend> backend_;
   ProgressMeter meter_;
   std::vector<Buffer> buffers_;
   WeightMap shard_of_;

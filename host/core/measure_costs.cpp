@@ -67,10 +67,9 @@ class CostMeasurer {
       : input_(input),
         request_(request),
         threads_(thread_count(request.run)),
-        backend_(make_cpu_backend(threads_)),
-        shares_(request.run.memory_budget, threads_),
+        backend_(make_backend(request.run.backend, threads_)),
+        shares_(shares_of(request.run, *backend_.backend)),
         buffers_(shares_.pieces) {
-    result_.backend = backend_->name();
     check_request(request);
     select();
   }
@@ -84,6 +83,7 @@ class CostMeasurer {
     tbb::task_arena arena(threads_);
     arena.execute([&] { run_batches(); });
     progress_->finish();
+    result_.backend = backend_.use();
     result_.read_seconds = read_clock_.seconds();
     result_.search_seconds = search_clock_.seconds();
     result_.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -144,8 +144,8 @@ class CostMeasurer {
     for (Work& work : works_) {
       std::vector<Encoding> candidates;
       for (const std::size_t column : work.columns) candidates.push_back(result_.table.candidates[column]);
-      work.meter = std::make_unique<TensorCostMeter>(*backend_, work.source.tensor(), candidates, settings,
-                                                     work.importance);
+      work.meter = std::make_unique<TensorCostMeter>(*backend_.backend, work.source.tensor(), candidates,
+                                                     settings, work.importance);
       const bool stays = work.source.bytes() <= shares_.resident_bytes;
       const std::uint64_t needs = (stays ? work.source.bytes() : 0) + work.meter->memory();
       if (held + needs > shares_.resident_bytes && !batch.empty()) flush();
@@ -215,7 +215,7 @@ class CostMeasurer {
   const Checkpoint& input_;
   const CostRequest& request_;
   int threads_;
-  std::unique_ptr<Backend> backend_;
+  ChosenBackend backend_;
   MemoryShares shares_;
   std::vector<Buffer> buffers_;
   std::unique_ptr<std::byte[]> resident_;

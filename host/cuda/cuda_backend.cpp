@@ -156,22 +156,26 @@ class CudaBackend final : public Backend {
   explicit CudaBackend(std::span<const int> devices) : lanes_(devices) {}
 
   std::string name() const override { return "cuda"; }
-  std::string description() const override {
-    std::string text = "cuda";
-    for (const auto& device : lanes_.devices()) text += ", " + device->name();
-    return text;
-  }
+  std::string description() const override { return "cuda, " + device_use().device; }
 
   DeviceUse device_use() const override {
+    std::map<std::string, int> devices;
     DeviceUse use;
     for (const auto& device : lanes_.devices()) {
-      use.device += (use.device.empty() ? "" : ", ") + device->name();
+      ++devices[device->name()];
       use.peak_memory += device->memory().peak();
     }
+    for (const auto& [device, count] : devices)
+      use.device +=
+          (use.device.empty() ? "" : ", ") + (count == 1 ? "" : std::to_string(count) + " x ") + device;
     return use;
   }
   // Transfers and kernels of a few megabytes are as fast as they get.
   std::uint64_t preferred_piece_bytes() const override { return 16 << 20; }
+  // One in every lane; a caller does little but wait.
+  std::size_t preferred_pieces(int) const override {
+    return lanes_.devices().size() * cuda::LanePool::kLanesOfDevice;
+  }
 
   Extent extent(const WeightPiece& piece) const override {
     const cuda::Range range("extent");
@@ -483,38 +487,6 @@ class CudaBackend final : public Backend {
 };
 
 }  // namespace
-
-CudaMachine cuda_machine() {
-  CudaMachine machine;
-  int count = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaErrorInsufficientDriver) {
-    int driver = 0, runtime = 0;
-    (void)cudaDriverGetVersion(&driver);
-    (void)cudaRuntimeGetVersion(&runtime);
-    const auto version = [](int number) {
-      return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
-    };
-    machine.problem = driver == 0 ? "there is no CUDA driver"
-                                  : "the CUDA driver is of version " + version(driver) + "; expected " +
-                                        version(runtime) + " or newer";
-  } else if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
-    machine.problem = "there is no GPU that the CUDA driver knows";
-  } else if (error != cudaSuccess) {
-    machine.problem = std::string("the CUDA driver fails: ") + cudaGetErrorString(error) + " (" +
-                      cudaGetErrorName(error) + ")";
-  }
-  (void)cudaGetLastError();
-  for (int index = 0; machine.problem.empty() && index < count; ++index) {
-    cudaDeviceProp properties{};
-    if (cudaGetDeviceProperties(&properties, index) == cudaSuccess)
-      machine.devices.push_back({properties.name, properties.major, properties.minor});
-    else  // there, and of no use
-      machine.devices.push_back({"unknown", 0, 0});
-  }
-  (void)cudaGetLastError();
-  return machine;
-}
 
 std::unique_ptr<Backend> make_cuda_backend(std::span<const int> devices, int) {
   return std::make_unique<CudaBackend>(devices);

@@ -65,7 +65,7 @@ class IoError : public Error {
       : Error(ErrorKind::failure, message, std::move(file)) {}
 };
 
-// A device failed, or there is none that serves.
+// A device beside the CPU, or its driver, is missing or failed; `message` says which and in what.
 class DeviceError : public Error {
  public:
   explicit DeviceError(const std::string& message) : Error(ErrorKind::failure, message) {}
