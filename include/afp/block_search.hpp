@@ -79,8 +79,7 @@ struct Rounding {
 
   // y in [0, max_value].
   AFP_HD float value(float y) const {
-    const float binade = bits_float(float_bits(y) & 0x7F800000u);
-    const float b = binade < min_normal ? min_normal : binade;
+    const float b = greater(bits_float(float_bits(y) & 0x7F800000u), min_normal);
     const float steps = (float_bits(b) >> 23 & 1) != 0 ? steps_of_odd : steps_of_even;
     return add_exact_product(add_exact_product(y, b, steps), -b, steps);
   }
@@ -90,7 +89,7 @@ struct Rounding {
 AFP_HD inline float block_difference(const Rounding& rounding, float magnitude, float scale,
                                      float reciprocal) {
   const float y = magnitude * reciprocal;
-  const float value = rounding.value(y < rounding.max_value ? y : rounding.max_value);
+  const float value = rounding.value(lesser(y, rounding.max_value));
   return add_exact_product(magnitude, -value, scale);
 }
 AFP_HD inline float clipped_difference(float magnitude, float limit) {
@@ -143,7 +142,7 @@ class BlockScan {
       best = scan_e8m0(codec_.formats[0]);
     } else {
       for (int f = 0; f < codec_.format_count; ++f) {
-        const BlockScale other = scan_ue4m3(codec_.formats[f], best.cost);
+        const BlockScale other = scan_ue4m3(f == 0 ? codec_.formats[0] : codec_.formats[1], best.cost);
         if (other.cost < best.cost || (other.cost == best.cost && other.byte > best.byte))
           best = {other.cost, f == 0 ? other.byte : other.byte | kUe4m3Alternative};
       }
