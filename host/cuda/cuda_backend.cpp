@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "afp/backend.hpp"
+#include "afp/block_sample.hpp"
 #include "afp/block_search.hpp"
 #include "afp/error.hpp"
 #include "host/cuda/parts.hpp"
+#include "host/cuda/pinned_memory.hpp"
 #include "host/cuda/range.hpp"
 #include "kernels/cost_cells.hpp"
 #include "kernels/dequantize.hpp"
@@ -127,14 +129,17 @@ void search_rows(Job& job, const DevicePiece& piece, std::span<const TensorCodec
                  const Groups& groups, std::uint32_t sample, const RowResults& results) {
   std::size_t first = 0;
   for (const std::vector<std::size_t>& members : groups.groups) {
-    kernels::SearchRows task{};
-    task.piece = piece;
-    task.strip_cells = cells_per_strip(piece.grid);
+    kernels::SearchRows task{
+        piece,
+        cells_per_strip(piece.grid),
+        {},
+        0,
+        nullptr,
+        sample,
+        results.scales.count == 0 ? nullptr : job.at(results.scales) + first * results.rows,
+        job.at(results.row_sums) + first * results.rows,
+        job.at(results.sums) + first * results.strips};
     set_candidates(task, candidates, members);
-    task.sample = sample;
-    task.scales = results.scales.count == 0 ? nullptr : job.at(results.scales) + first * results.rows;
-    task.row_sums = job.at(results.row_sums) + first * results.rows;
-    task.sums = job.at(results.sums) + first * results.strips;
     job.run(kernels::search_rows(task, job.stream()));
     first += members.size();
   }
@@ -176,6 +181,8 @@ class CudaBackend final : public Backend {
   std::size_t preferred_pieces(int) const override {
     return lanes_.devices().size() * cuda::LanePool::kLanesOfDevice;
   }
+
+  std::pmr::memory_resource& host_memory() const override { return host_memory_; }
 
   Extent extent(const WeightPiece& piece) const override {
     const cuda::Range range("extent");
@@ -363,13 +370,9 @@ class CudaBackend final : public Backend {
       job.start();
       std::size_t first = 0;
       for (const std::vector<std::size_t>& members : groups.groups) {
-        kernels::CostCells task{};
-        task.piece = weights.piece();
-        task.strip_cells = cells_per_strip(piece.grid);
+        kernels::CostCells task{weights.piece(), cells_per_strip(piece.grid),        {}, 0, effort,
+                                sample,          job.at(found) + first * part.strips};
         set_candidates(task, candidates, members);
-        task.effort = effort;
-        task.sample = sample;
-        task.sums = job.at(found) + first * part.strips;
         job.run(kernels::cost_cells(task, job.stream()));
         first += members.size();
       }
@@ -407,16 +410,13 @@ class CudaBackend final : public Backend {
       job.start();
       for (std::size_t first = 0; first < bytes.size(); first += kMost) {
         const std::size_t count = std::min(kMost, bytes.size() - first);
-        kernels::ScoreSegments task{};
-        task.piece = weights.piece();
-        task.strip_cells = cells_per_strip(piece.grid);
-        task.normalizer = exp2_int(-block.exponent);
+        kernels::ScoreSegments task{
+            weights.piece(),         cells_per_strip(piece.grid),        exp2_int(-block.exponent), {}, {},
+            static_cast<int>(count), job.at(found) + part.strips * first};
         for (std::size_t i = 0; i < count; ++i) {
           task.formats[i] = codec.encoding.format_of(bytes[first + i]);
           task.scales[i] = block.normalized_scale(codec, bytes[first + i]);
         }
-        task.count = static_cast<int>(count);
-        task.scores = job.at(found) + part.strips * first;
         job.run(kernels::score_segments(task, job.stream()));
       }
       job.deliver<ScaleScore>(
@@ -484,6 +484,7 @@ class CudaBackend final : public Backend {
   }
 
   mutable cuda::LanePool lanes_;
+  mutable cuda::PinnedMemory host_memory_;
 };
 
 }  // namespace

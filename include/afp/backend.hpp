@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <span>
 #include <string>
 
@@ -33,6 +34,10 @@ class Backend {
   // at a time when `threads` threads call. Results depend on neither.
   virtual std::uint64_t preferred_piece_bytes() const { return 1 << 20; }
   virtual std::size_t preferred_pieces(int threads) const { return static_cast<std::size_t>(threads) + 2; }
+
+  // Where pieces and results lie best in the host's memory: any will do, this spares a copy. Thread-safe;
+  // lives as long as the backend.
+  virtual std::pmr::memory_resource& host_memory() const { return *std::pmr::new_delete_resource(); }
 
   virtual Extent extent(const WeightPiece& piece) const = 0;
 
