@@ -156,6 +156,14 @@ void deliver_in_order(Job& job, Placed<T> found, const Groups& groups, std::uint
   });
 }
 
+// The tables of one tensor one behind the other. (The device knows 64-bit integers by another name.)
+kernels::StatisticsTables tables_at(std::uint64_t* memory, DType dtype, unsigned int* largest) {
+  auto* const first = reinterpret_cast<unsigned long long*>(memory);
+  if (dtype != DType::F32) return {first, nullptr, nullptr, nullptr, nullptr};
+  const std::size_t keys = kernels::keys_of(dtype);
+  return {first, first + keys, first + 2 * keys, first + 3 * keys, largest};
+}
+
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(std::span<const int> devices) : lanes_(devices) {}
@@ -205,20 +213,17 @@ class CudaBackend final : public Backend {
   void accumulate(const WeightPiece& piece, Statistics& statistics) const override {
     const cuda::Range range("statistics");
     require_float_weights(piece.dtype);
-    const bool is_float = piece.dtype == DType::F32;
     const std::size_t keys = kernels::keys_of(piece.dtype);
+    const std::size_t sums = piece.dtype == DType::F32 ? 4 : 1;
     for_each_part(piece, [&](Job& job, const Part& part) {
       const PartWeights weights(job, piece, part);
       const std::uint64_t chunks = ceil_div(weights.count(), kernels::kStatisticsChunk);
-      const auto tables = job.output<unsigned long long>(is_float ? 4 * keys : keys);
+      const auto tables = job.output<std::uint64_t>(sums * keys);
       const auto largest = job.output<unsigned int>(1);
-      const auto tensor =
-          job.input<kernels::StatisticsTensor>(1, [&](std::span<kernels::StatisticsTensor> one) {
-            unsigned long long* const count = job.at(tables);
-            one[0] = {weights.data(),
-                      weights.count(),
-                      {count, count + keys, count + 2 * keys, count + 3 * keys, job.at(largest)}};
-          });
+      const auto tensor = job.input<kernels::StatisticsTensor>(1, [&](std::span<kernels::StatisticsTensor>
+                                                                          one) {
+        one[0] = {weights.data(), weights.count(), tables_at(job.at(tables), piece.dtype, job.at(largest))};
+      });
       const auto first_chunk = job.input<std::uint64_t>(2, [&](std::span<std::uint64_t> first) {
         first[0] = 0;
         first[1] = chunks;
@@ -229,6 +234,19 @@ class CudaBackend final : public Backend {
       job.run(kernels::statistics(
           {piece.dtype, job.at(tensor), {job.at(first_chunk), 1}, chunks, job.multiprocessors()},
           job.stream()));
+      // In the order of delivery: the largest comes first.
+      const auto found_largest = std::make_shared<float>();
+      job.deliver<unsigned int>(
+          largest, [=](std::span<const unsigned int> bits) { *found_largest = bits_float(bits[0]); });
+      job.deliver<std::uint64_t>(
+          tables, [&statistics, keys, sums, found_largest](std::span<const std::uint64_t> all) {
+            if (sums == 1) return statistics.add_counts(0, all);
+            statistics.add_counts(
+                0,
+                Statistics::WideCounts{all.subspan(0, keys), all.subspan(keys, keys),
+                                       all.subspan(2 * keys, keys), all.subspan(3 * keys, keys)},
+                *found_largest);
+          });
     });
   }
 
