@@ -15,6 +15,7 @@ constexpr unsigned kBlockThreads = 256;
 // From here on a Format has values so far below its largest that most blocks have none of its subnormal ones.
 constexpr int kWideExponentBits = 4;
 constexpr int kWideMantissas = kMaxBits - kWideExponentBits;  // M of wide Formats is 0 .. 3
+constexpr int kNarrow = kWideMantissas;
 
 // The cells of a strip that are taken, in order: those of every unit, or of a sample of the units.
 class TakenCells {
@@ -75,20 +76,22 @@ __device__ bool is_wide(const BlockCodec& codec) {
 
 // Whether, for all blocks of the warp, the relative error is the least of all scales.
 template <int kWeights, int kThreads>
-__device__ bool is_relative(const HeldCell<kWeights, kThreads>& cell, const BlockFacts& facts, Format format,
-                            float smallest) {
-  const int x = e8m0_first_exponent(format, facts.absmax) - facts.exponent;
+__device__ bool is_relative(const HeldCell<kWeights, kThreads>& cell, const BlockFacts& facts,
+                            const ScanFormat& format, float smallest) {
+  const int x = e8m0_first_exponent(format.exponents, facts.absmax) - facts.exponent;
   const float scale = bits_float(static_cast<std::uint32_t>(x + 127) << 23);
-  const float least = scale * exp2_int(format.min_normal_exponent());
-  const bool exact = facts.absmax == 0.0f || (facts.first <= scale * format.max_value() && least <= smallest);
+  const float least = scale * format.rounding.min_normal;
+  const bool exact =
+      facts.absmax == 0.0f || (facts.first <= scale * format.rounding.max_value && least <= smallest);
   return !cell.any(!exact);
 }
 
 template <int kWeights, int kThreads>
 __global__ __launch_bounds__(kBlockThreads, 2) void cost_strip(CostCells task) {
   AFP_DYNAMIC_SHARED(unsigned char, shared);
-  AFP_SHARED(BlockCodec, codecs, kMostCostCandidates);
-  const unsigned at_once = blockDim.x / kThreads;  // cells
+  AFP_SHARED(ScanCodec, codecs, kMostCostCandidates);
+  AFP_SHARED(std::uint8_t, wide, kMostCostCandidates);  // M of wide Formats, or kNarrow
+  const unsigned at_once = blockDim.x / kThreads;       // cells
   const unsigned stride = at_once + kRunningSums;  // between candidates: the halves of a warp in other banks
   const auto count = static_cast<unsigned>(task.count);
   // [candidate, and last the signal][running sum], [cell], [candidate, and last the signal][cell]
@@ -100,11 +103,13 @@ __global__ __launch_bounds__(kBlockThreads, 2) void cost_strip(CostCells task) {
   for (unsigned i = threadIdx.x; i < (count + 1) * kRunningSums; i += blockDim.x) sums[i] = 0.0;
   unsigned mantissas = 0;  // of wide Formats, a bit each
   for (unsigned c = 0; c < count; ++c) {
-    if (threadIdx.x == c) codecs[c] = task.candidates[c];
-    if (is_wide(task.candidates[c])) mantissas |= 1u << task.candidates[c].formats[0].mantissa_bits;
+    if (threadIdx.x == c) codecs[c] = ScanCodec(task.candidates[c]);
+    const bool is_wide_one = is_wide(task.candidates[c]);
+    if (is_wide_one) mantissas |= 1u << task.candidates[c].formats[0].mantissa_bits;
+    if (threadIdx.x == c) wide[c] = is_wide_one ? task.candidates[c].formats[0].mantissa_bits : kNarrow;
   }
   __syncthreads();
-  const int lowest = lowest_block_exponent(codecs[0].scale, codecs[0].tensor_scale);
+  const int lowest = lowest_block_exponent(task.candidates[0].scale, task.candidates[0].tensor_scale);
   const std::uint64_t first = blockIdx.x * task.strip_cells;
   const std::uint64_t left = piece.cells.count - first;
   const auto cells = static_cast<unsigned>(left < task.strip_cells ? left : task.strip_cells);
@@ -128,10 +133,10 @@ __global__ __launch_bounds__(kBlockThreads, 2) void cost_strip(CostCells task) {
     }
     const RelativeErrors relative = relative_errors(cell, mantissas);
     for (unsigned c = 0; c < count; ++c) {
-      const BlockCodec codec = codecs[c];
+      const ScanCodec& codec = codecs[c];
       float cost;
-      if (is_wide(codec) && is_relative(cell, facts, codec.formats[0], relative.smallest)) {
-        const int m = codec.formats[0].mantissa_bits;
+      const int m = static_cast<int>(wide[c]);
+      if (m != kNarrow && is_relative(cell, facts, codec.first, relative.smallest)) {
         cost = relative.errors[0];
 #pragma unroll
         for (int i = 1; i < kWideMantissas; ++i) cost = m == i ? relative.errors[i] : cost;

@@ -111,8 +111,7 @@ struct HeldCell {
     return sum_of_squares([&](float magnitude) { return greater(magnitude - limit, 0.0f); });
   }
   __device__ float error(const BlockTrial& trial) const {
-    if (any(trial.may_clip)) return error_of_kind<true>(trial);
-    return error_of_kind<false>(trial);
+    return trial.may_clip ? error_of_kind<true>(trial) : error_of_kind<false>(trial);
   }
 
  private:
