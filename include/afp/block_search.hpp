@@ -93,7 +93,7 @@ AFP_HD inline float block_difference(const Rounding& rounding, float magnitude, 
   return add_exact_product(magnitude, -value, scale);
 }
 AFP_HD inline float clipped_difference(float magnitude, float limit) {
-  return magnitude > limit ? magnitude - limit : 0.0f;
+  return greater(magnitude - limit, 0.0f);
 }
 
 // What is known of a block beside its magnitudes.
@@ -239,7 +239,7 @@ class BlockScan {
     const int top = static_cast<int>(ue4m3_scan_top(static_cast<std::uint32_t>(first)));
     const auto scale_of = [&](int byte) { return ue4m3_value(static_cast<std::uint32_t>(byte)) * unit; };
     const auto trial = [&](float scale, bool may_clip) {
-      return BlockTrial{rounding, scale, scale_reciprocal(scale), false, may_clip};
+      return BlockTrial{rounding, scale, ordinary_reciprocal(scale), false, may_clip};
     };
     const bool fast = effort_ == Effort::fast;
 
