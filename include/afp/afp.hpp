@@ -2,6 +2,7 @@
 #pragma once
 
 #include "afp/backend.hpp"            // IWYU pragma: export
+#include "afp/backend_choice.hpp"     // IWYU pragma: export
 #include "afp/block_grid.hpp"         // IWYU pragma: export
 #include "afp/block_sample.hpp"       // IWYU pragma: export
 #include "afp/candidates.hpp"         // IWYU pragma: export

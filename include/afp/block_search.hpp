@@ -39,7 +39,12 @@ struct BlockCodec {
   AFP_HD constexpr Format format_of(std::uint32_t byte) const {
     return format_count == 2 && (byte & kUe4m3Alternative) != 0 ? formats[1] : formats[0];
   }
-  // The value of a block's scale byte, and r of y = w * r: 0 for the blocks of zeros of ue4m3.
+  // The value of a block's scale byte, exact and as float32, and r of y = w * r: 0 for the blocks of zeros of
+  // ue4m3.
+  AFP_HD constexpr double exact_scale(std::uint32_t byte) const {
+    return is_e8m0() ? static_cast<double>(e8m0_value(byte))
+                     : static_cast<double>(ue4m3_value(byte & 0x7Fu)) * static_cast<double>(tensor_scale);
+  }
   AFP_HD constexpr float scale_value(std::uint32_t byte) const {
     return is_e8m0() ? e8m0_value(byte) : ue4m3_value(byte & 0x7Fu) * tensor_scale;
   }
