@@ -9,11 +9,11 @@
 //                          integer, ties to even; rounding is monotone, so the least of the rounded is right.
 //                          The code lies in the low byte. E = 1 has the first piece alone.
 //   any                    t = y + b 2^(23 - M), b the binade of y, at least the smallest normal value: steps
-//                          of the binade in the low byte of t, the exponent in its upper half, and the code is
-//                          steps + (exponent - that of the smallest normal value) 2^M. Without mantissa bits
-//                          the exponent's parity decides ties: see Rounding in afp/block_search.hpp; the step
-//                          that an even exponent adds is taken off by clearing the exponent's last bit, which
-//                          is odd in t.
+//                          of the binade in the low byte of t, the exponent in its upper half, and the code
+//                          is steps + (exponent - that of the smallest normal value) 2^M. Without mantissa
+//                          bits the exponent's parity decides ties: see Rounding in afp/block_search.hpp; the
+//                          step that an even exponent adds is taken off by clearing the exponent's last bit,
+//                          which is odd in t.
 #pragma once
 
 #include "afp/block_search.hpp"
@@ -63,6 +63,19 @@ struct CodeRounding {
             relative << 16 | relative};
   }
 };
+
+// The first or the second, member by member: registers, where a reference would be an address.
+__device__ inline CodeRounding choose(const CodeRounding& first, const CodeRounding& second, bool is_second) {
+  return {is_second ? second.max_value : first.max_value,
+          is_second ? second.second_offset : first.second_offset,
+          is_second ? second.third_offset : first.third_offset,
+          is_second ? second.min_normal : first.min_normal,
+          is_second ? second.steps_of_odd : first.steps_of_odd,
+          is_second ? second.steps_of_even : first.steps_of_even,
+          is_second ? second.exponent_mask : first.exponent_mask,
+          is_second ? second.exponent_factor : first.exponent_factor,
+          is_second ? second.exponent_offset : first.exponent_offset};
+}
 
 // Numbers of N alone.
 struct CodePacking {

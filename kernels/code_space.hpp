@@ -1,5 +1,5 @@
-// CodeSpace: where codes, weights and scales of a range of cells lie, counted in codes. Code i of the range is
-// bits [i * N, (i + 1) * N) of its code bytes: rows and small blocks that are filled up are so with codes,
+// CodeSpace: where codes, weights and scales of a range of cells lie, counted in codes. Code i of the range
+// is bits [i * N, (i + 1) * N) of its code bytes: rows and small blocks that are filled up are so with codes,
 // whose weights do not exist.
 #pragma once
 
@@ -15,8 +15,9 @@ struct Divider {
   std::uint64_t inverse;  // 2^64 / divisor, rounded down; for 1: the largest there is
 
   static Divider of(std::uint64_t divisor) {
-    return {divisor, divisor <= 1 ? ~std::uint64_t{0}
-                                  : ~std::uint64_t{0} / divisor + (~std::uint64_t{0} % divisor + 1 == divisor)};
+    return {divisor, divisor <= 1
+                         ? ~std::uint64_t{0}
+                         : ~std::uint64_t{0} / divisor + (~std::uint64_t{0} % divisor + 1 == divisor)};
   }
   // `rest` is left of `n` < 2^63.
   __device__ std::uint64_t divide(std::uint64_t n, std::uint64_t& rest) const {

@@ -2,11 +2,10 @@
 // F32) before it needs the first: 64 bytes (F32: 128) in flight a thread, 64 KiB a multiprocessor at 1024
 // threads. What a warp packs, 128 N bytes of 1024 weights, passes through shared memory and leaves in 16-byte
 // vectors whatever N.
-#include "kernels/encode.hpp"
-
 #include "kernels/code_rounding.hpp"
 #include "kernels/code_space.hpp"
 #include "kernels/device.hpp"
+#include "kernels/encode.hpp"
 #include "kernels/half_conversion.hpp"
 
 namespace afp::kernels {
@@ -160,21 +159,24 @@ __global__ __launch_bounds__(kThreads, 4) void encode_kernel(const EncodeTask ta
     const bool is_whole = kFlat && warp_first + kWarpCodes <= space.weights;
     if (kFlat && is_whole) {
       const std::byte* const weights = task.weights + first * kWeightBytes;
+#pragma unroll
       for (int k = 0; k < kSteps; ++k)
         for (int i = 0; i < Group<dtype>::kVectors; ++i)
-          groups[k].vectors[i] = __ldcs(reinterpret_cast<const uint4*>(weights) +
-                                        k * kWarp * Group<dtype>::kVectors + i);
+          groups[k].vectors[i] =
+              __ldcs(reinterpret_cast<const uint4*>(weights) + k * kWarp * Group<dtype>::kVectors + i);
     }
     if (kFlat && is_whole && space.kind != BlockKind::row) {
-      for (int k = 0; k < kSteps; ++k) bytes[k] = task.scales[space.scale_index(first + k * kWarp * kGroup, 0)];
+#pragma unroll
+      for (int k = 0; k < kSteps; ++k)
+        bytes[k] = task.scales[space.scale_index(first + k * kWarp * kGroup, 0)];
     } else {
       GroupCursor cursor(space, first);
+#pragma unroll
       for (int k = 0; k < kSteps; ++k, cursor.advance(space)) {
         const int count = cursor.count(space);
         if (!(kFlat && is_whole))
           groups[k] = load_group<dtype>(task.weights + cursor.weight(space) * kWeightBytes, count);
-        bytes[k] =
-            count == 0 ? 0 : task.scales[space.scale_index(first + k * kWarp * kGroup, cursor.row())];
+        bytes[k] = count == 0 ? 0 : task.scales[space.scale_index(first + k * kWarp * kGroup, cursor.row())];
       }
     }
     if (!has_reciprocals) {  // while the first loads are on their way
@@ -184,10 +186,11 @@ __global__ __launch_bounds__(kThreads, 4) void encode_kernel(const EncodeTask ta
       __syncthreads();
       has_reciprocals = true;
     }
+#pragma unroll
     for (int k = 0; k < kSteps; ++k) {
       const float reciprocal = reciprocals[bytes[k]];
-      const CodeRounding& rounding =
-          task.rounding[kind != RoundingKind::one_format && (bytes[k] & kUe4m3Alternative) != 0];
+      const bool is_second = kind != RoundingKind::one_format && (bytes[k] & kUe4m3Alternative) != 0;
+      const CodeRounding rounding = choose(task.rounding[0], task.rounding[1], is_second);
       std::uint32_t codes[2];
       for (int half = 0; half < 2; ++half) {
         const float w[4] = {groups[k].weight(4 * half), groups[k].weight(4 * half + 1),

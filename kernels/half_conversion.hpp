@@ -18,8 +18,8 @@ __device__ inline float half_to_float(std::uint16_t bits) {
 #endif
 }
 
-// float_to_f16 and float_to_bf16 of finite values that are no larger than the type's largest; `low` comes into
-// the low half.
+// float_to_f16 and float_to_bf16 of finite values that are no larger than the type's largest; `low` comes
+// into the low half.
 __device__ inline std::uint32_t floats_to_halves(float low, float high) {
 #if defined(__CUDA_ARCH__)
   std::uint32_t pair;
