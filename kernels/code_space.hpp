@@ -38,6 +38,7 @@ struct CodeSpace {
   std::uint64_t weights;     // of the range
   std::uint64_t codes;       // of the range
   Divider by_row;            // row_codes
+  Divider by_column;         // columns
   std::int32_t scale_shift;  // small blocks: the logarithm of their size
   BlockKind kind;
   bool is_flat;  // weight i has code i: no row is filled up, but for the last
@@ -51,6 +52,7 @@ struct CodeSpace {
     const std::uint64_t end = cells.first + cells.count, bits = static_cast<std::uint64_t>(grid.bits);
     space.row_codes = grid.row_bytes / bits * 8;  // a multiple of 16
     space.by_row = Divider::of(space.row_codes);
+    space.by_column = Divider::of(space.columns);
     space.first_code = cells.first % grid.cells_per_row * static_cast<std::uint64_t>(grid.cell_size);
     space.weights = grid.weight_begin(end) - grid.weight_begin(cells.first);
     space.codes = (grid.code_begin(end) - grid.code_begin(cells.first)) / bits * 8;
