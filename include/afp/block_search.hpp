@@ -12,6 +12,9 @@
 //
 // A scan ends where the squares of what clips (a - s * largest value, where that is positive) cost at least
 // as much as the best total so far: whatever bound below that sum decides it, the result is the same.
+//
+// The scan is written for blocks side by side, one a lane of a warp, say: all take the same steps as long as
+// any of them has a use for it.
 #pragma once
 
 #include <cstdint>
@@ -62,14 +65,15 @@ struct Rounding {
   float max_value = 0.0f;
   float steps_of_odd = 0.0f,
         steps_of_even = 0.0f;  // the shifter in units of the binade, by its exponent field
+  bool is_uniform = false;     // one step everywhere
 
   Rounding() = default;
   AFP_HD constexpr explicit Rounding(Format format)
       : min_normal(exp2_int(format.min_normal_exponent())),
         max_value(format.max_value()),
         steps_of_odd(exp2_int(23 - format.mantissa_bits)),
-        steps_of_even(format.mantissa_bits == 0 && format.exponent_bits > 1 ? 0x1.000002p23f : steps_of_odd) {
-  }
+        steps_of_even(format.mantissa_bits == 0 && format.exponent_bits > 1 ? 0x1.000002p23f : steps_of_odd),
+        is_uniform(format.exponent_bits == 1) {}
 
   AFP_HD constexpr bool depends_on_parity() const { return steps_of_odd != steps_of_even; }
 
@@ -101,16 +105,32 @@ struct BlockFacts {
   float second = 0.0f;
 };
 
+// From a block's two largest magnitudes; `lowest` is lowest_block_exponent().
+AFP_HD constexpr BlockFacts block_facts(int lowest, float absmax, float second) {
+  const int exponent = block_exponent(lowest, absmax);
+  const float normalizer = exp2_int(-exponent);
+  return {absmax, exponent, absmax * normalizer, second * normalizer};
+}
+
 // The best scale of a block: the byte as stored (the Format's bit included) and the cost in the block's unit.
 struct BlockScale {
   float cost = 0.0f;
   std::uint32_t byte = 0;
 };
 
+// A scale that is tried, in the block's unit.
+struct BlockTrial {
+  const Rounding& rounding;
+  float scale;
+  float reciprocal;
+  bool is_power;  // of two, the scale
+  bool may_clip;  // false where no magnitude exceeds scale * max_value
+};
+
 // The scan for the scale of least squared error of one block. `sums` measures it:
-//     float error(const Rounding&, float scale, float reciprocal)   under a scale in the block's unit
-//     float clipped(float limit)                                    of what exceeds the limit
-// Where several threads hold one block together, all of them scan, and `sums` adds up across them.
+//     float error(const BlockTrial&)
+//     float clipped(float limit)        of what exceeds the limit, which is in the block's unit
+//     bool any(bool)                    whether that holds of any of the blocks side by side
 template <class Sums>
 class BlockScan {
  public:
@@ -118,18 +138,23 @@ class BlockScan {
       : codec_(codec), facts_(facts), effort_(effort), sums_(sums) {}
 
   AFP_HD BlockScale best() const {
-    if (facts_.absmax == 0.0f) return {};
-    if (codec_.is_e8m0()) return scan_e8m0(codec_.formats[0]);
-    BlockScale best = scan_ue4m3(codec_.formats[0], kInfinite);
-    if (codec_.format_count == 1) return best;
-    const BlockScale other = scan_ue4m3(codec_.formats[1], best.cost);
-    if (other.cost < best.cost || (other.cost == best.cost && other.byte > best.byte))
-      best = {other.cost, other.byte | kUe4m3Alternative};
-    return best;
+    BlockScale best{kInfinite, 0};
+    if (codec_.is_e8m0()) {
+      best = scan_e8m0(codec_.formats[0]);
+    } else {
+      for (int f = 0; f < codec_.format_count; ++f) {
+        const BlockScale other = scan_ue4m3(codec_.formats[f], best.cost);
+        if (other.cost < best.cost || (other.cost == best.cost && other.byte > best.byte))
+          best = {other.cost, f == 0 ? other.byte : other.byte | kUe4m3Alternative};
+      }
+    }
+    return is_zero() ? BlockScale{} : best;
   }
 
  private:
   static constexpr float kInfinite = 0x1.fffffep127f;  // beyond any cost
+
+  AFP_HD bool is_zero() const { return facts_.absmax == 0.0f; }
 
   // Nothing at the scale with this limit or below costs less. After a few steps, which suffice for most
   // blocks, all that clips is counted instead of the two largest magnitudes alone: blocks of many weights and
@@ -149,61 +174,69 @@ class BlockScan {
   AFP_HD BlockScale scan_e8m0(Format format) const {
     const Rounding rounding(format);
     const int lowest = min_scale_exponent(format);
-    const auto error = [&](int x) {
-      return sums_.error(rounding, power_of_two(x - facts_.exponent), power_of_two(facts_.exponent - x));
-    };
-    int best = e8m0_first_exponent(format, facts_.absmax);
-    float cost = error(best);
-    int x = best - 1;
-    for (int step = 0; x >= lowest; ++step, --x) {
-      if (!(least_error(rounding.max_value * power_of_two(x - facts_.exponent), step) < cost)) break;
-      const float candidate = error(x);
-      if (!(candidate < cost)) continue;
-      cost = candidate;
-      best = x;
+    int x = e8m0_first_exponent(format, facts_.absmax);
+    BlockScale best{kInfinite, 0};
+    bool active = !is_zero();
+    for (int step = -1;; ++step, --x) {  // step 0 is the first below s0
+      const int candidate = x < lowest ? lowest : x;
+      const float scale = power_of_two(candidate - facts_.exponent);
+      const float limit = rounding.max_value * scale;
+      if (step >= 0) {
+        const float least = least_error(limit, step);
+        active = active && x >= lowest && least < best.cost;
+      }
+      if (!sums_.any(active)) return best;
+      const float cost = sums_.error(
+          {rounding, scale, power_of_two(facts_.exponent - candidate), true, facts_.first > limit});
+      if (active && cost < best.cost) best = {cost, static_cast<std::uint32_t>(candidate + kE8m0Bias)};
     }
-    return {cost, static_cast<std::uint32_t>(best + kE8m0Bias)};
   }
 
-  // The unit of bytes: the tensor's scale in the block's unit, a power of two.
-  AFP_HD float unit() const { return codec_.tensor_scale * exp2_int(-facts_.exponent); }
-
-  AFP_HD float error_of_byte(const Rounding& rounding, std::uint32_t byte) const {
-    const float scale = ue4m3_value(byte) * unit();
-    return sums_.error(rounding, scale, scale_reciprocal(scale));
-  }
-
-  // `rival` is the cost that the other Format of the pair has reached.
+  // The bytes of a Format; `rival` is the cost that the other Format of the pair has reached.
   AFP_HD BlockScale scan_ue4m3(Format format, float rival) const {
     const Rounding rounding(format);
-    const std::uint32_t first = ue4m3_first(format, facts_.absmax / codec_.tensor_scale);
-    const std::uint32_t top = ue4m3_scan_top(first);
-    BlockScale best{kInfinite, first};
-    const auto take = [&](std::uint32_t byte) {
-      const float cost = error_of_byte(rounding, byte);
-      if (cost < best.cost) best = {cost, byte};
-    };
-    if (effort_ == Effort::fast) {
-      // s0, so that it is never worse than the usual absmax scale (and exact where the weights lie on a
-      // grid), and the most frequent winner beside it: with few bits it pays to clip, with many to leave the
-      // largest weight some room.
-      const int bits = format.bits();
-      const int steps[2] = {bits <= 4 ? 0 : 1, bits <= 3 ? -2 : bits == 4 ? -1 : 0};
-      for (const int step : steps) {
-        const int byte = static_cast<int>(first) + step;
-        const int most = byte < static_cast<int>(top) ? byte : static_cast<int>(top);
-        take(static_cast<std::uint32_t>(most < 1 ? 1 : most));
+    const float unit = codec_.tensor_scale * exp2_int(-facts_.exponent);  // of bytes: a power of two
+    const int first = static_cast<int>(ue4m3_first(format, facts_.absmax / codec_.tensor_scale));
+    const int top = static_cast<int>(ue4m3_scan_top(static_cast<std::uint32_t>(first)));
+    const bool fast = effort_ == Effort::fast;
+    // Fast: s0, so that it is never worse than the usual absmax scale (and exact where the weights lie on a
+    // grid), and the most frequent winner beside it: with few bits it pays to clip, with many to leave the
+    // largest weight some room.
+    const int bits = format.bits();
+    const int steps[2] = {bits <= 4 ? 0 : 1, bits <= 3 ? -2 : bits == 4 ? -1 : 0};
+
+    BlockScale best{kInfinite, static_cast<std::uint32_t>(first)};
+    bool active = !is_zero();
+    bool below = false;  // all that are scanned have come below s0
+    int byte = top;
+    for (int step = 0;; ++step) {
+      bool takes = active;
+      if (fast) {
+        if (step == 2) return best;
+        const int wanted = first + (step == 0 ? steps[0] : steps[1]);
+        byte = wanted < 1 ? 1 : wanted < top ? wanted : top;
+      } else if (!below) {
+        takes = active && byte >= first;
+        if (!sums_.any(takes)) {
+          below = true;
+          step = 0;
+          byte = first - 1;
+        }
       }
-      return best;
+      const int candidate = byte < 1 ? 1 : byte;
+      const float scale = ue4m3_value(static_cast<std::uint32_t>(candidate)) * unit;
+      const float limit = scale * rounding.max_value;
+      if (below) {
+        const float least = least_error(limit, step);
+        active = active && byte >= 1 && least < best.cost && least <= rival;
+        takes = active;
+        if (!sums_.any(active)) return best;
+      }
+      const float cost =
+          sums_.error({rounding, scale, scale_reciprocal(scale), false, takes && facts_.first > limit});
+      if (takes && cost < best.cost) best = {cost, static_cast<std::uint32_t>(candidate)};
+      --byte;
     }
-    for (std::uint32_t byte = top; byte >= first; --byte) take(byte);
-    std::uint32_t byte = first - 1;
-    for (int step = 0; byte >= 1; ++step, --byte) {
-      const float least = least_error(ue4m3_value(byte) * unit() * rounding.max_value, step);
-      if (!(least < best.cost && least <= rival)) break;
-      take(byte);
-    }
-    return best;
   }
 
   const BlockCodec& codec_;
