@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <memory_resource>
 #include <nlohmann/json.hpp>
 
 #include "afp/error.hpp"
@@ -41,12 +42,14 @@ struct Piece {
 };
 
 struct Buffer {
+  explicit Buffer(std::pmr::memory_resource& memory) : weights(&memory), narrow(&memory) {}
+
   std::vector<std::uint8_t> codes, scales;
-  std::vector<std::byte> weights;  // as they are written
-  std::vector<std::byte> narrow;   // F32 on its way to F64
+  std::pmr::vector<std::byte> weights;  // as they are written
+  std::pmr::vector<std::byte> narrow;   // F32 on its way to F64
 };
 
-void widen_to_f64(const std::vector<std::byte>& from, std::vector<std::byte>& to) {
+void widen_to_f64(std::span<const std::byte> from, std::span<std::byte> to) {
   for (std::size_t i = 0; i < from.size() / sizeof(float); ++i) {
     float narrow;
     std::memcpy(&narrow, from.data() + i * sizeof narrow, sizeof narrow);
@@ -68,8 +71,8 @@ class CheckpointDequantizer {
         threads_(thread_count(options.run)),
         backend_(make_backend(options.run.backend, threads_)),
         shares_(shares_of(options.run, *backend_.backend)),
-        meter_(options.run.progress, total_bytes()),
-        buffers_(shares_.pieces) {
+        meter_(options.run.progress, total_bytes()) {
+    while (buffers_.size() < shares_.pieces) buffers_.emplace_back(backend_.backend->host_memory());
     if (options.dtype && !is_quantizable(*options.dtype)) {
       throw UsageError("weights cannot be written as " + std::string(dtype_name(*options.dtype)) +
                        "; expected BF16, F16, F32 or F64");

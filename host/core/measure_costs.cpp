@@ -7,6 +7,7 @@
 
 #include "afp/error.hpp"
 #include "afp/model_search.hpp"
+#include "host/core/host_block.hpp"
 #include "host/core/importance.hpp"
 #include "host/core/input_checks.hpp"
 #include "host/core/memory_shares.hpp"
@@ -36,6 +37,8 @@ struct Piece {
 };
 
 struct Buffer {
+  explicit Buffer(std::pmr::memory_resource& memory) : source(memory) {}
+
   SourceBuffer source;
   std::span<const std::byte> bytes;
 };
@@ -68,8 +71,8 @@ class CostMeasurer {
         request_(request),
         threads_(thread_count(request.run)),
         backend_(make_backend(request.run.backend, threads_)),
-        shares_(shares_of(request.run, *backend_.backend)),
-        buffers_(shares_.pieces) {
+        shares_(shares_of(request.run, *backend_.backend)) {
+    while (buffers_.size() < shares_.pieces) buffers_.emplace_back(backend_.backend->host_memory());
     check_request(request);
     select();
   }
@@ -150,8 +153,8 @@ class CostMeasurer {
       const std::uint64_t needs = (stays ? work.source.bytes() : 0) + work.meter->memory();
       if (held + needs > shares_.resident_bytes && !batch.empty()) flush();
       if (stays) {
-        if (!resident_) resident_ = std::make_unique_for_overwrite<std::byte[]>(shares_.resident_bytes);
-        work.source.stay_in({resident_.get() + resident, work.source.bytes()});
+        if (!resident_) resident_.emplace(backend_.backend->host_memory(), shares_.resident_bytes);
+        work.source.stay_in(resident_->bytes().subspan(resident, work.source.bytes()));
         resident += work.source.bytes();
       }
       held += needs;
@@ -218,7 +221,7 @@ class CostMeasurer {
   ChosenBackend backend_;
   MemoryShares shares_;
   std::vector<Buffer> buffers_;
-  std::unique_ptr<std::byte[]> resident_;
+  std::optional<HostBlock> resident_;
   std::deque<Work> works_;
   std::optional<ProgressMeter> progress_;
   StageClock read_clock_, search_clock_;

@@ -172,11 +172,6 @@ std::vector<std::optional<TensorScale>> choose_scales(const Backend& backend, co
   return scales;
 }
 
-float scale_value(const Encoding& encoding, const TensorScale& scale) {
-  if (encoding.scale == ScaleKind::e8m0) return e8m0_value(scale.byte);
-  return ue4m3_value(scale.byte & ~kUe4m3Alternative) * scale.tensor_scale;
-}
-
 }  // namespace
 
 std::vector<std::optional<TensorScale>> choose_tensor_scales(const Backend& backend,
@@ -204,7 +199,10 @@ std::vector<std::optional<TensorBlockCost>> tensor_block_costs(const TensorMeasu
         result.cost = result.squared_error;
         break;
       case Objective::kl:
-        result.cost = weights * measurement.divergence(format, scale_value(candidates[c], *scales[c]));
+        result.cost =
+            weights *
+            measurement.divergence(
+                format, TensorCodec{candidates[c], scales[c]->tensor_scale}.scale_value(scales[c]->byte));
         break;
       case Objective::kl_seed:
         result.cost = weights * measurement.seed_divergence(format.exponent_bits, format.mantissa_bits);

@@ -1,87 +1,20 @@
 // Backend: executes the work on whole pieces of tensors. Every backend computes the same bits.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
+#include <memory_resource>
 #include <span>
 #include <string>
 
 #include "afp/backend_choice.hpp"
-#include "afp/block_grid.hpp"
-#include "afp/encoding.hpp"
 #include "afp/key_table.hpp"
 #include "afp/linear_histogram.hpp"
+#include "afp/piece.hpp"
 #include "afp/statistics.hpp"
-#include "afp/tensor.hpp"
 
 namespace afp {
-
-// How hard to look for a block's scale.
-enum class Effort : std::uint8_t {
-  exact,  // the scale (and Format) of least squared error, proven by an exhaustive scan
-  fast,   // ue4m3: a few scales around the best estimate; e8m0 is always exact
-};
-
-// Consecutive cells of a tensor, in memory as in a file. `weights` points at the first weight of
-// the first cell and may have any alignment; dtype is BF16, F16 or F32. Ranges begin at a strip and
-// end at one, or at the tensor's end.
-struct WeightPiece {
-  const BlockGrid& grid;
-  CellRange cells;
-  DType dtype;
-  const std::byte* weights;
-};
-
-// What quantizing and dequantizing need to know of a tensor beside its weights.
-struct TensorCodec {
-  Encoding encoding;
-  float tensor_scale = 1.0f;  // ue4m3: a power of two where this engine chose it; e8m0: 1
-};
-
-struct Extent {
-  float absmax = 0.0f;  // of the finite weights
-  std::uint64_t zeros = 0;
-  std::uint64_t nonfinite = 0;  // NaN and infinities
-  // The largest finite weight, and the smallest magnitude of one; as here where there is none.
-  float largest = -std::numeric_limits<float>::infinity();
-  float smallest_magnitude = std::numeric_limits<float>::infinity();
-
-  void merge(const Extent& other) {
-    absmax = std::max(absmax, other.absmax);
-    zeros += other.zeros;
-    nonfinite += other.nonfinite;
-    largest = std::max(largest, other.largest);
-    smallest_magnitude = std::min(smallest_magnitude, other.smallest_magnitude);
-  }
-};
-
-// One value a strip of the piece: the squared error in the units of the weights, and the sum of
-// the squared weights, each in the fixed order described in block_grid.hpp.
-struct StripSums {
-  double error = 0.0;
-  double signal = 0.0;
-};
-
-// What a scale costs a strip of a long block: the squared error, and the part of it that clipped
-// weights cause. In units of the normalizer, see LongBlock.
-struct ScaleScore {
-  double error = 0.0;
-  double clipped = 0.0;
-};
-
-// A block of more weights than one cell, whose scales are scored rather than chosen in one step:
-// its largest magnitude, from which the normalizer 2^-exponent of its weights follows.
-struct LongBlock {
-  LongBlock(const TensorCodec& codec, float absmax);
-
-  float absmax;
-  int exponent;
-  // The scale with this byte, multiplied by the normalizer.
-  float normalized_scale(const TensorCodec& codec, std::uint8_t byte) const;
-};
 
 // The devices beside the CPU that a backend has worked on.
 struct DeviceUse {
@@ -101,6 +34,10 @@ class Backend {
   // at a time when `threads` threads call. Results depend on neither.
   virtual std::uint64_t preferred_piece_bytes() const { return 1 << 20; }
   virtual std::size_t preferred_pieces(int threads) const { return static_cast<std::size_t>(threads) + 2; }
+
+  // Where pieces and results lie best in the host's memory: any will do, this spares a copy. Thread-safe;
+  // lives as long as the backend.
+  virtual std::pmr::memory_resource& host_memory() const { return *std::pmr::new_delete_resource(); }
 
   virtual Extent extent(const WeightPiece& piece) const = 0;
 

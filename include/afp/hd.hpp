@@ -25,4 +25,29 @@ AFP_HD constexpr float exp2_int(int exponent) {
                           : bits_float(std::uint32_t{1} << (exponent + 149));
 }
 
+// a + b * c where the product is exact: whether it is fused with the addition makes no difference.
+AFP_HD inline float add_exact_product(float a, float b, float c) {
+#if defined(__CUDA_ARCH__)
+  return __fmaf_rn(b, c, a);
+#else
+  return a + b * c;
+#endif
+}
+
+// Of numbers, not NaN: one instruction on a device, which a comparison and a choice are not.
+AFP_HD inline float lesser(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return ::fminf(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+AFP_HD inline float greater(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return ::fmaxf(a, b);
+#else
+  return a < b ? b : a;
+#endif
+}
+
 }  // namespace afp
