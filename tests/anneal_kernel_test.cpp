@@ -5,11 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "afp/backend_choice.hpp"
 #include "afp/chain_runner.hpp"
 #include "afp/error.hpp"
 #include "afp/search.hpp"
@@ -208,6 +210,29 @@ TEST(CudaChainRunner, ServesSearchAfterSearch) {
   }
   EXPECT_GE(runner.peak_memory(), 200u * (16 * 8 + 8 * 2));
   EXPECT_LT(runner.peak_memory(), 200u * (16 * 8 + 8 * 2) * 2);
+}
+
+TEST(CudaChainRunner, IsWhatAChoiceOfCudaMakes) {
+  const EmulatorSeed restored(0);
+  cuda_emulator::config().devices = 2;
+  EXPECT_EQ(make_chain_runner({BackendKind::cpu, {}}), nullptr);
+  const SearchProblem problem = model_problem(5, 8, 0.5, 4);
+  SearchOptions options;
+  options.method = Method::anneal;
+  options.evaluations = 1000;
+  const SearchResult expected = search(problem, options);
+  for (const BackendChoice& choice :
+       {BackendChoice{BackendKind::automatic, {}}, BackendChoice{BackendKind::cuda, {false, {1}}}}) {
+    const std::unique_ptr<ChainRunner> runner = make_chain_runner(choice);
+    ASSERT_NE(runner, nullptr);
+    options.runner = runner.get();
+    const std::uint64_t before = cuda_emulator::counters().launches;
+    EXPECT_EQ(search(problem, options).choice, expected.choice);
+    EXPECT_GT(cuda_emulator::counters().launches, before);
+  }
+  cuda_emulator::config().devices = 0;
+  EXPECT_EQ(make_chain_runner({}), nullptr);
+  EXPECT_THROW((void)make_chain_runner({BackendKind::cuda, {}}), Error);
 }
 
 TEST(CudaChainRunner, StopsWhenAsked) {
