@@ -181,7 +181,8 @@ const Words kSearchKeys = {"objective", "method", "seed",        "budget", "cost
 TEST_F(Cli, SearchPrintsItsChoiceAsJson) {
   const Json json = afp_json({"search", "model", "--target-bpw", "4.6", "--candidates", "N=3..6"});
   Words keys = kSearchKeys;
-  keys.insert(keys.end(), {"tensors", "total", "minimizes", "sample", "measure_seconds"});
+  keys.insert(keys.end(), {"tensors", "total", "minimizes", "sample", "measure_seconds", "backend", "device",
+                           "peak_device_memory"});
   EXPECT_EQ(keys_of(json), keys);
   EXPECT_EQ(json["objective"], "mse");
   EXPECT_EQ(json["method"], "exact");
@@ -227,9 +228,10 @@ TEST_F(Cli, CostsMeasuredOnceAnswerOtherBudgets) {
   Json measured = afp_json({"search", "model", "--candidates", "N=3..6", "--target-bpw", "5"});
   Json read = afp_json({"search", "model", "--costs", "costs.json", "--target-bpw", "5"});
   EXPECT_TRUE(read["measure_seconds"].is_null());
+  EXPECT_TRUE(read["backend"].is_null());
   for (Json* json : {&measured, &read}) {
-    json->erase("seconds");
-    json->erase("measure_seconds");
+    for (const char* key : {"seconds", "measure_seconds", "backend", "device", "peak_device_memory"})
+      json->erase(key);
   }
   EXPECT_EQ(measured, read);
   expect_failure({"search", "model", "--costs", "model/config.json"}, 3,
@@ -620,21 +622,24 @@ class CliWithoutCuda : public Cli {
 TEST_F(CliWithoutCuda, AskingForItIsRefusedBeforeAnythingIsDone) {
   quantize_model();
   afp_json({"search", "model", "--save-costs", "costs.json"});
-  for (const Words& device : {Words{"--backend", "cuda"}, Words{"--backend", "cuda", "--device", "all"},
-                              Words{"--device", "0"}, Words{"--device", "1,0"}}) {
-    for (Words words :
-         {Words{"quantize", "model", "-o", "out"},
-          Words{"quantize", "model", "-o", "out", "--target-bpw", "4.6"},
-          Words{"quantize", "model", "--dry-run"}, Words{"search", "model", "-o", "out"},
-          Words{"search", "model", "-o", "out", "--costs", "costs.json", "--report", "out.html"},
-          Words{"search", "model", "-o", "out", "--preset", "iccv2021", "--save-costs", "out.json"},
-          Words{"dequantize", "packed", "-o", "out"}, Words{"verify", "packed", "--against", "model"},
-          Words{"inspect", "packed", "--stats"}}) {
-      words.insert(words.end(), device.begin(), device.end());
-      expect_refusal(words);
-    }
+  for (Words words :
+       {Words{"quantize", "model", "-o", "out"},
+        Words{"quantize", "model", "-o", "out", "--target-bpw", "4.6"},
+        Words{"quantize", "model", "--dry-run"}, Words{"search", "model", "-o", "out"},
+        Words{"search", "model", "-o", "out", "--costs", "costs.json", "--report", "out.html"},
+        Words{"search", "model", "-o", "out", "--preset", "iccv2021", "--only", "layers"},
+        Words{"dequantize", "packed", "-o", "out"}, Words{"verify", "packed", "--against", "model"},
+        Words{"inspect", "packed", "--stats"}}) {
+    words.insert(words.end(), {"--backend", "cuda"});
+    expect_refusal(words);
   }
-  for (const char* name : {"out", "out.html", "out.json"}) EXPECT_FALSE(exists(name)) << name;
+  for (const Words& devices :
+       {Words{"--device", "all", "--backend", "cuda"}, Words{"--device", "0"}, Words{"--device", "1,0"}}) {
+    Words words = {"quantize", "model", "-o", "out"};
+    words.insert(words.end(), devices.begin(), devices.end());
+    expect_refusal(words);
+  }
+  for (const char* name : {"out", "out.html"}) EXPECT_FALSE(exists(name)) << name;
 
   // Nor is what is there touched, though --force says it may be.
   const std::string manifest = read_bytes(folder_ / "packed/afp_manifest.json");
@@ -652,11 +657,11 @@ TEST_F(CliWithoutCuda, VerboseSaysWhy) {
     const Finished finished = afp(words);
     EXPECT_EQ(finished.exit_code, 0) << finished.err;
     EXPECT_NE(finished.out.find(reason), std::string::npos) << finished.out;
-    words.insert(words.end(), {"--force", "--backend", "cpu"});
-    if (words[0] == "verify") words.erase(words.end() - 3);
-    if (words[1] != "model" || words[0] == "search") continue;
-    EXPECT_EQ(afp(words).out.find("because"), std::string::npos);
   }
+  // Not unasked, and not of a choice that was made.
+  for (const Words& words : {Words{"quantize", "model", "--dry-run"},
+                             Words{"quantize", "model", "--dry-run", "--verbose", "--backend", "cpu"}})
+    EXPECT_EQ(afp(words).out.find("because"), std::string::npos);
 }
 
 // --- JSON ------------------------------------------------------------------------------------------

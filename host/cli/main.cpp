@@ -38,7 +38,7 @@ Verbs
 Each has options of its own: afp VERB --help
 
 Options
-  --version                    version, commit, backends and what they are compiled for
+  --version                    version, commit, backends and their targets
   -h, --help                   this text
 
 Examples

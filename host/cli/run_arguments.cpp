@@ -10,8 +10,9 @@
 namespace afp::cli {
 
 void BackendArguments::declare(CommandLine& command) {
-  command.value("--backend", "KIND", backend, "cpu, cuda, or auto, a GPU where one is found (default)");
-  command.value("--device", "I|I,J|all", device, "GPUs to use, by index (default: the first)");
+  command.value("--backend", "B", backend, "");
+  command.value("--device", "I", device, "");
+  command.describe("--backend, --device X", "auto (default), cpu or cuda; and GPUs, as 0,1 or all");
 }
 
 BackendChoice BackendArguments::choice(const CommandLine& command) const {

@@ -229,8 +229,8 @@ std::string search_json(const SearchRequest& request, const SearchRun& run) {
                    {"bpw", json_number(result.bpw())},    {"sqnr_db", json_number(result.sqnr_db())}};
   json["minimizes"] = result.minimizes_size ? "bytes" : "cost";
   json["sample"] = run.table.sample;
-  add_backend(json, run.backend.value_or(BackendUse()));
   json["measure_seconds"] = run.measure_seconds ? Json(*run.measure_seconds) : Json(nullptr);
+  add_backend(json, run.backend.value_or(BackendUse()));
   return json_line(json);
 }
 
