@@ -3,7 +3,6 @@
 
 #include "device_array.hpp"
 #include "kernel_cases.hpp"
-#include "kernels/code_rounding.hpp"
 #include "kernels/encode.hpp"
 
 namespace afp {
