@@ -14,7 +14,7 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kGroup = 8;  // codes a thread packs at a time, N bytes
 constexpr int kSteps = 4;  // groups a thread has in flight
-constexpr int kWarpCodes = kWarp * kGroup * kSteps;
+static_assert(kWarp * kGroup * kSteps == kWarpCodes);
 constexpr int kMostWarpBytes = kWarpCodes * kMaxBits / 8;
 
 struct EncodeTask {
@@ -78,35 +78,6 @@ __device__ Group<dtype> load_group(const std::byte* weights, int count) {
     group.vectors[i] = make_uint4(words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3]);
   return group;
 }
-
-// Where the groups of a thread begin: codes first, first + 256, ... of the range.
-class GroupCursor {
- public:
-  __device__ GroupCursor(const CodeSpace& space, std::uint64_t first) : code_(first) {
-    row_ = space.by_row.divide(space.first_code + first, column_);
-  }
-  __device__ void advance(const CodeSpace& space) {
-    code_ += kWarp * kGroup;
-    column_ += kWarp * kGroup;
-    while (column_ >= space.row_codes) {
-      column_ -= space.row_codes;
-      ++row_;
-    }
-  }
-  __device__ std::uint64_t row() const { return row_; }
-  // The group's first weight in the range, and how many weights it has.
-  __device__ std::uint64_t weight(const CodeSpace& space) const {
-    return row_ * space.columns + column_ - space.first_code;
-  }
-  __device__ int count(const CodeSpace& space) const {
-    if (code_ >= space.codes || column_ >= space.columns) return 0;
-    const std::uint64_t left = space.columns - column_;
-    return left < kGroup ? static_cast<int>(left) : kGroup;
-  }
-
- private:
-  std::uint64_t code_, row_, column_;
-};
 
 // Reciprocals of all scale bytes, by the threads of a block together.
 __device__ void fill_reciprocals(const EncodeTask& task, float* reciprocals) {
@@ -180,26 +151,14 @@ struct GroupsInHand {
 template <DType dtype>
 __device__ void load_flat(const EncodeTask& task, std::uint32_t warp_tile, GroupsInHand<dtype>& groups) {
   constexpr int kVectors = Group<dtype>::kVectors;
-  const CodeSpace& space = task.space;
-  const std::uint64_t first =
-      std::uint64_t{warp_tile} * kWarpCodes + static_cast<std::uint64_t>(threadIdx.x % kWarp * kGroup);
+  const std::uint32_t lane = threadIdx.x % kWarp;
+  const std::uint64_t first = std::uint64_t{warp_tile} * kWarpCodes + lane * kGroup;
   const auto* const vectors = reinterpret_cast<const uint4*>(task.weights + first * weight_bytes(dtype));
 #pragma unroll
   for (int k = 0; k < kSteps; ++k)
     for (int i = 0; i < kVectors; ++i)
       groups.weights[k].vectors[i] = __ldcs(vectors + k * kWarp * kVectors + i);
-  if (space.kind == BlockKind::row) {
-    GroupCursor cursor(space, first);
-#pragma unroll
-    for (int k = 0; k < kSteps; ++k, cursor.advance(space)) groups.bytes[k] = task.scales[cursor.row()];
-  } else {
-    // The groups are whole blocks apart.
-    const bool is_small = space.kind == BlockKind::small;
-    const std::uint8_t* const scales = task.scales + (is_small ? first >> space.scale_shift : 0);
-    const int stride = is_small ? kWarp * kGroup >> space.scale_shift : 0;
-#pragma unroll
-    for (int k = 0; k < kSteps; ++k) groups.bytes[k] = scales[k * stride];
-  }
+  load_scale_bytes<kSteps, kWarp * kGroup>(task.space, task.scales, warp_tile, lane * kGroup, groups.bytes);
 }
 
 template <DType dtype, bool kPair>
@@ -243,13 +202,12 @@ __global__ __launch_bounds__(kThreads) void encode_any_kernel(const EncodeTask t
   if (warp_first >= space.codes) return;
   GroupsInHand<dtype> groups;
   const std::uint64_t first = warp_first + lane * kGroup;
-  GroupCursor cursor(space, first);
+  CodeCursor cursor(space, first);
 #pragma unroll
-  for (int k = 0; k < kSteps; ++k, cursor.advance(space)) {
-    const int count = cursor.count(space);
+  for (int k = 0; k < kSteps; ++k, cursor.advance(space, kWarp * kGroup)) {
+    const int count = cursor.weights_left(space, kGroup);
     groups.weights[k] = load_group<dtype>(task.weights + cursor.weight(space) * weight_bytes(dtype), count);
-    groups.bytes[k] =
-        count == 0 ? 0 : task.scales[space.scale_index(first + k * kWarp * kGroup, cursor.row())];
+    groups.bytes[k] = count == 0 ? 0 : task.scales[cursor.scale_index(space)];
   }
   groups.template encode<true>(task, reciprocals, staged);
   __syncwarp();
