@@ -37,6 +37,9 @@ SeedSweep sweep(const std::vector<Job>& jobs, const SeedSweepOptions& options, c
   check_candidates(options.candidates);
   if (jobs.empty()) throw UsageError("no tensor is selected for the average");
   const std::size_t candidates = options.candidates.size();
+  std::vector<SeedShape> shapes;
+  for (const SeedCandidate& candidate : options.candidates)
+    shapes.push_back({candidate.exponent_bits, candidate.mantissa_bits()});
   SeedSweep result;
   result.divergences.resize(jobs.size() * candidates);
 
@@ -50,9 +53,8 @@ SeedSweep sweep(const std::vector<Job>& jobs, const SeedSweepOptions& options, c
     for (std::size_t i; (i = next.fetch_add(1)) < jobs.size();) {
       if (options.run.stop && options.run.stop->load(std::memory_order_relaxed)) throw Interrupted();
       const TensorMeasurement measurement = measure(order[i]);
-      for (std::size_t c = 0; c < candidates; ++c)
-        result.divergences[order[i] * candidates + c] = measurement.seed_divergence(
-            options.candidates[c].exponent_bits, options.candidates[c].mantissa_bits());
+      const std::vector<double> divergences = measurement.seed_divergences(shapes);
+      std::copy(divergences.begin(), divergences.end(), &result.divergences[order[i] * candidates]);
     }
   };
   const auto threads = std::min(static_cast<std::size_t>(thread_count(options.run)), jobs.size());

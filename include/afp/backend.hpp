@@ -5,12 +5,16 @@
 #include <cstdint>
 #include <memory>
 #include <memory_resource>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "afp/backend_choice.hpp"
+#include "afp/divergence.hpp"
+#include "afp/encoding.hpp"
 #include "afp/key_table.hpp"
 #include "afp/linear_histogram.hpp"
+#include "afp/objective.hpp"
 #include "afp/piece.hpp"
 #include "afp/statistics.hpp"
 
@@ -44,15 +48,20 @@ class Backend {
   // Adds the piece's weights to `statistics` (of the same dtype).
   virtual void accumulate(const WeightPiece& piece, Statistics& statistics) const = 0;
 
-  // What the objectives of tensor blocks need beside Statistics. The number of weights with |w| <= limit
-  // (finite, not negative); the piece's weights added to a histogram; the errors of rounding what Statistics
-  // hold under each of these scales, as key_errors in afp/key_table.hpp defines them; the divergence as
-  // mean_divergence in afp/divergence.hpp does.
+  // What the objectives of tensor blocks need beside Statistics: the number of weights with |w| <= limit
+  // (finite, not negative); the piece's weights added to a histogram.
   virtual std::uint64_t count_within(const WeightPiece& piece, float limit) const = 0;
   virtual void accumulate(const WeightPiece& piece, LinearHistogram& histogram) const = 0;
-  virtual void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
-                          std::span<KeyErrors> errors) const = 0;
-  virtual double mean_divergence(std::span<const double> p, std::span<const double> q) const = 0;
+
+  // And what follows from them, all candidates of a tensor at once. The scale that each candidate's tensor
+  // block gets, or nothing: choose_tensor_scale of afp/objective.hpp. The divergence of each rounded
+  // distribution from the tensor's: divergence() of afp/divergence.hpp.
+  //   scales       one entry a candidate, whose block must be tensor
+  //   divergences  one entry a rounded distribution, of one level at least and kMostLevels at most
+  virtual void choose_tensor_scales(const KeyTable& keys, std::span<const Encoding> candidates,
+                                    std::span<std::optional<TensorScale>> scales) const = 0;
+  virtual void compare_shares(const MagnitudeShares& magnitudes, std::span<const LevelShares> rounded,
+                              std::span<double> divergences) const = 0;
 
   // Chooses the scale byte of every block of the piece under each candidate (row and small blocks;
   // all candidates have the grid's block). Non-finite weights must have been refused before.
