@@ -32,11 +32,11 @@ struct HeldCell {
     float first[2] = {0.0f, 0.0f}, second[2] = {0.0f, 0.0f};  // two chains
     signs = 0;
 #pragma unroll
-    for (int i = 0; i < kWeights; ++i) {
+    for (int i = kWeights - 1; i >= 0; --i) {
       const float magnitude = fabsf(weights[i]);
       second[i % 2] = greater(second[i % 2], lesser(first[i % 2], magnitude));
       first[i % 2] = greater(first[i % 2], magnitude);
-      signs |= (float_bits(weights[i]) >> 31) << i;
+      signs = __funnelshift_l(float_bits(weights[i]), signs, 1);
     }
     float largest = greater(first[0], first[1]);
     float next = greater(greater(second[0], second[1]), lesser(first[0], first[1]));
@@ -77,17 +77,41 @@ struct HeldCell {
     return sum_of_squares([](float magnitude) { return magnitude; });
   }
 
+  // The smallest magnitude but zero, or more than any.
+  __device__ float smallest() const {
+    std::uint32_t least = 0xFFFF'FFFFu;
+#pragma unroll
+    for (int i = 0; i < kWeights; ++i) {  // 0 - 1 is the largest
+      const std::uint32_t below = float_bits(magnitudes[i]) - 1;
+      least = below < least ? below : least;
+    }
+#pragma unroll
+    for (int distance = 1; distance < kThreads; distance *= 2) {
+      const std::uint32_t other = __shfl_xor_sync(kAllLanes, least, distance);
+      least = other < least ? other : least;
+    }
+    return least >= 0x7F80'0000u ? bits_float(0x7F80'0000u) : bits_float(least + 1);
+  }
+
+  // The squared error of magnitudes rounded to steps of their own binade; `steps` is the shifter in units of
+  // the binade.
+  __device__ float relative_error(float steps) const {
+    return sum_of_squares([&](float magnitude) {
+      const float b = binade_of(magnitude);
+      return magnitude - add_exact_product(add_exact_product(magnitude, b, steps), -b, steps);
+    });
+  }
+
   // --- What BlockScan asks for; all lanes of the warp ask together ---
 
   __device__ bool any(bool one) const {
     return __any_sync(kAllLanes, one) != 0;
   }
   __device__ float clipped(float limit) const {
-    return sum_of_squares([&](float magnitude) { return greater(magnitude - limit, 0.0f); });
+    return sum_of_squares([&](float magnitude) { return clipped_difference(magnitude, limit); });
   }
   __device__ float error(const BlockTrial& trial) const {
-    if (any(trial.may_clip)) return error_of_kind<true>(trial);
-    return error_of_kind<false>(trial);
+    return trial.may_clip ? error_of_kind<true>(trial) : error_of_kind<false>(trial);
   }
 
  private:
@@ -214,20 +238,33 @@ __device__ inline void load_floats(const std::byte* cell, int thread, float (&we
   }
 }
 
-// The same of a cell anywhere, of any length: zeros behind its end.
-template <int kWeights, int kThreads>
-__device__ inline void load_one_by_one(DType dtype, const std::byte* cell, int count, int thread,
-                                       float (&weights)[kWeights]) {
-  const auto* halves = reinterpret_cast<const std::uint16_t*>(cell);
-  const auto* floats = reinterpret_cast<const float*>(cell);
-  const bool is_f32 = dtype == DType::F32, is_bf16 = dtype == DType::BF16;
+// The same of a cell anywhere, of any length: zeros behind its end. All loads are on their way before the
+// first is used.
+template <int kWeights, int kThreads, class Raw>
+__device__ inline void load_raw(const std::byte* cell, int count, int thread,
+                                std::uint32_t (&raw)[kWeights]) {
+  const Raw* values = reinterpret_cast<const Raw*>(cell);
 #pragma unroll
   for (int i = 0; i < kWeights; ++i) {
     const int place = HeldCell<kWeights, kThreads>::place(i, thread);
-    float weight = 0.0f;
-    if (place < count) weight = is_f32 ? floats[place] : half_to_float(halves[place], 0, is_bf16);
-    weights[i] = weight;
+    raw[i] = place < count ? values[place] : 0;
   }
+}
+
+template <int kWeights, int kThreads>
+__device__ inline void load_one_by_one(DType dtype, const std::byte* cell, int count, int thread,
+                                       float (&weights)[kWeights]) {
+  std::uint32_t raw[kWeights];
+  if (dtype == DType::F32) {
+    load_raw<kWeights, kThreads, std::uint32_t>(cell, count, thread, raw);
+#pragma unroll
+    for (int i = 0; i < kWeights; ++i) weights[i] = bits_float(raw[i]);
+    return;
+  }
+  load_raw<kWeights, kThreads, std::uint16_t>(cell, count, thread, raw);
+  const bool is_bf16 = dtype == DType::BF16;
+#pragma unroll
+  for (int i = 0; i < kWeights; ++i) weights[i] = half_to_float(raw[i], 0, is_bf16);
 }
 
 // What a thread holds of the cell of `count` weights at `cell`.
@@ -261,9 +298,7 @@ class StripPlaces {
         whole_(piece.grid.columns == piece.grid.cells_per_row * static_cast<unsigned>(piece.grid.cell_size)),
         column_(whole_ ? 0 : first % piece.grid.cells_per_row),
         width_(static_cast<unsigned>(weight_bytes(piece.dtype))),
-        base_(piece.weights + (piece.grid.weight_begin(first) - piece.first_weight() -
-                               column_ * static_cast<unsigned>(piece.grid.cell_size)) *
-                                  width_) {}
+        base_(piece.weights + row_weights(piece, first) * width_) {}
 
   struct Cell {
     const std::byte* weights;
@@ -290,6 +325,13 @@ class StripPlaces {
   }
 
  private:
+  // The weights of the piece before the row of the cell `first`, or before the cell itself.
+  __device__ std::uint64_t row_weights(const DevicePiece& piece, std::uint64_t first) const {
+    const auto size = static_cast<unsigned>(piece.grid.cell_size);
+    if (whole_) return (first - piece.cells.first) * size;
+    return piece.grid.weight_begin(first) - piece.first_weight() - column_ * size;
+  }
+
   const BlockGrid& grid_;
   bool whole_;            // no cell is short
   std::uint64_t column_;  // of cells, the strip's first

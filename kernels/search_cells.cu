@@ -36,10 +36,13 @@ __global__ __launch_bounds__(kBlockThreads, 2) void search_strip(SearchCells tas
   AFP_SHARED(float, signals, kCells);
   AFP_SHARED(std::int16_t, exponents, kCells);
   AFP_SHARED(std::uint32_t, staged, kAtOnce * Codes::kStagedWords + 1);
+  AFP_SHARED(ScanCodec, scan_codec, 1);
 
   const DevicePiece& piece = task.piece;
   BlockCodec codec = task.codec;
   if (task.tensor_scale != nullptr) codec.tensor_scale = *task.tensor_scale;
+  if (threadIdx.x == 0) scan_codec[0] = ScanCodec(codec);
+  __syncthreads();
   const int lowest = lowest_block_exponent(codec.scale, codec.tensor_scale);
   const std::uint64_t first = blockIdx.x * task.strip_cells;
   const std::uint64_t left = piece.cells.count - first;
@@ -59,7 +62,8 @@ __global__ __launch_bounds__(kBlockThreads, 2) void search_strip(SearchCells tas
     HeldCell<kWeights, kThreads> cell;
     const BlockFacts facts = cell.set(weights, lowest);
     const float signal = cell.signal();
-    const BlockScale best = BlockScan<HeldCell<kWeights, kThreads>>(codec, facts, task.effort, cell).best();
+    const BlockScale best =
+        BlockScan<HeldCell<kWeights, kThreads>>(scan_codec[0], facts, task.effort, cell).best();
     if (exists && thread == 0) {
       task.scales[first + index] = static_cast<std::uint8_t>(best.byte);
       errors[index] = best.cost;

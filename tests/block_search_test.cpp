@@ -79,7 +79,7 @@ Quantized by_definition(const Tensor& tensor, Effort effort) {
       std::vector<float> magnitudes;
       for (const float w : block) magnitudes.push_back(std::fabs(w) * exp2_int(-facts.exponent));
       const MagnitudeSums sums(magnitudes);
-      const BlockScale best = BlockScan<MagnitudeSums>(codec, facts, effort, sums).best();
+      const BlockScale best = BlockScan<MagnitudeSums>(ScanCodec(codec), facts, effort, sums).best();
       result.scales[strip * per_strip + i] = static_cast<std::uint8_t>(best.byte);
       const double unit = square_unit(facts.exponent);
       errors[i % kRunningSums] += cell_term(best.cost, unit);
@@ -158,7 +158,7 @@ TEST(BlockSearch, ScansAreComplete) {
       for (const float w : tensor.weights.values)
         magnitudes.push_back(std::fabs(w) * exp2_int(-facts.exponent));
       const MagnitudeSums sums(magnitudes);
-      const BlockScale best = BlockScan<MagnitudeSums>(codec, facts, Effort::exact, sums).best();
+      const BlockScale best = BlockScan<MagnitudeSums>(ScanCodec(codec), facts, Effort::exact, sums).best();
       const Rounding rounding(encoding.format);
       const float unit = codec.tensor_scale * exp2_int(-facts.exponent);
       float least = 0x1p100f;

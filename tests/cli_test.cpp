@@ -162,12 +162,14 @@ TEST_F(Cli, HelpNamesOnlyOptionsThatExist) {
   }
 }
 
-TEST_F(Cli, VersionNamesCommitBackendAndSimdTarget) {
+TEST_F(Cli, VersionNamesCommitBackendsAndTheirTargets) {
   const Finished finished = afp({"--version"});
   EXPECT_EQ(finished.exit_code, 0);
   EXPECT_TRUE(std::regex_match(
       finished.out,
-      std::regex(R"(afp \d+\.\d+\.\d+ \(commit (unknown|[0-9a-f]{7,})\), cpu backend, [A-Z0-9_]+\n)")))
+      std::regex(
+          R"(afp \d+\.\d+\.\d+ \(commit (unknown|[0-9a-f]{7,})\), )"
+          R"((backend cpu \([A-Z0-9_]+\)|backends cpu \([A-Z0-9_]+\) and cuda \([^()]*(sm_|PTX )\d+[^()]*\))\n)")))
       << finished.out;
 }
 
@@ -179,7 +181,8 @@ const Words kSearchKeys = {"objective", "method", "seed",        "budget", "cost
 TEST_F(Cli, SearchPrintsItsChoiceAsJson) {
   const Json json = afp_json({"search", "model", "--target-bpw", "4.6", "--candidates", "N=3..6"});
   Words keys = kSearchKeys;
-  keys.insert(keys.end(), {"tensors", "total", "minimizes", "sample", "measure_seconds"});
+  keys.insert(keys.end(), {"tensors", "total", "minimizes", "sample", "measure_seconds", "backend", "device",
+                           "peak_device_memory"});
   EXPECT_EQ(keys_of(json), keys);
   EXPECT_EQ(json["objective"], "mse");
   EXPECT_EQ(json["method"], "exact");
@@ -225,9 +228,10 @@ TEST_F(Cli, CostsMeasuredOnceAnswerOtherBudgets) {
   Json measured = afp_json({"search", "model", "--candidates", "N=3..6", "--target-bpw", "5"});
   Json read = afp_json({"search", "model", "--costs", "costs.json", "--target-bpw", "5"});
   EXPECT_TRUE(read["measure_seconds"].is_null());
+  EXPECT_TRUE(read["backend"].is_null());
   for (Json* json : {&measured, &read}) {
-    json->erase("seconds");
-    json->erase("measure_seconds");
+    for (const char* key : {"seconds", "measure_seconds", "backend", "device", "peak_device_memory"})
+      json->erase(key);
   }
   EXPECT_EQ(measured, read);
   expect_failure({"search", "model", "--costs", "model/config.json"}, 3,
@@ -454,6 +458,15 @@ TEST_F(Cli, WrongUsage) {
   expect_quantize({"--memory-budget", "lots"},
                   "--memory-budget: expected a size as 2GB or 512MiB, found 'lots'");
   expect_quantize({"--memory-budget", "1MB"}, "--memory-budget: expected 64MiB or more, found '1MB'");
+  expect_quantize({"--backend", "gpu"}, "--backend: expected auto, cpu or cuda, found 'gpu'");
+  expect_quantize({"--device", "0;1"},
+                  "--device: expected an index as 0, several as 0,1, or all, found '0;1'");
+  expect_quantize({"--backend", "cpu", "--device", "0"}, "--device and --backend cpu contradict each other");
+  expect_quantize({"--device", "all", "--backend=cpu"}, "--device and --backend cpu contradict each other");
+  expect_failure({"inspect", "model", "--backend", "cpu"}, 2,
+                 "--backend goes with --stats; without it no weights are read; see afp inspect --help");
+  expect_failure({"inspect", "model", "--device", "0"}, 2,
+                 "--device goes with --stats; without it no weights are read; see afp inspect --help");
   expect_quantize({"--progress", "dots"}, "--progress: expected bar, json or none, found 'dots'");
   expect_quantize({"--quiet", "--verbose"}, "--quiet and --verbose contradict each other");
   EXPECT_FALSE(exists("out"));
@@ -553,6 +566,104 @@ TEST_F(Cli, FullStandardOutputIsAFailure) {
   EXPECT_EQ(read_bytes(folder_ / "err"), "afp: stdout: cannot write the result: No space left on device\n");
 }
 
+// --- The backend ---------------------------------------------------------------------------------
+
+TEST_F(Cli, ResultsNameTheCpu) {
+  const Words on_cpu = {"--backend", "cpu"};
+  const auto run = [&](Words words) {
+    words.insert(words.end(), on_cpu.begin(), on_cpu.end());
+    return afp_json(words);
+  };
+  afp_json({"search", "model", "--save-costs", "costs.json"});
+  for (const Words& words :
+       {Words{"quantize", "model", "-o", "packed"}, Words{"verify", "packed"},
+        Words{"dequantize", "packed", "-o", "plain"}, Words{"search", "model", "-o", "plan.json"},
+        Words{"search", "model", "--preset", "iccv2021", "--only", "layers"}}) {
+    const Json json = run(words);
+    EXPECT_EQ(json["backend"], "cpu") << words[0];
+    EXPECT_TRUE(json["device"].is_null() && json["peak_device_memory"].is_null()) << words[0];
+  }
+  const Json solved = run({"search", "model", "--costs", "costs.json"});  // nothing is measured
+  for (const char* key : {"backend", "device", "peak_device_memory"})
+    EXPECT_TRUE(solved[key].is_null()) << key;
+
+  for (const Words& words : {Words{"quantize", "model", "-o", "packed2"}, Words{"search", "model"},
+                             Words{"dequantize", "packed", "-o", "plain2"}}) {
+    Words with = words;
+    with.insert(with.end(), on_cpu.begin(), on_cpu.end());
+    EXPECT_NE(afp(with).out.find("\n  backend     cpu\n"), std::string::npos) << words[0];
+  }
+  EXPECT_EQ(run({"inspect", "model", "--stats"}), afp_json({"inspect", "model", "--stats"}));
+}
+
+class CliWithoutCuda : public Cli {
+ protected:
+  // Whether this build or this machine lacks CUDA.
+  void SetUp() override {
+    Cli::SetUp();
+    if (afp({"inspect", "model", "--stats", "--backend", "cuda"}).exit_code == 0)
+      GTEST_SKIP() << "there is a GPU that can be used";
+    has_build_ = afp({"--version"}).out.find(" cuda (") != std::string::npos;
+  }
+  std::string why() const {
+    return has_build_ ? "the CUDA backend cannot be used: no " : "this build has no CUDA backend";
+  }
+  // One line, nothing written.
+  void expect_refusal(Words words) const {
+    const Finished finished = afp(words);
+    EXPECT_EQ(finished.exit_code, has_build_ ? 1 : 2);
+    EXPECT_EQ(finished.out, "");
+    EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
+    EXPECT_TRUE(finished.err.starts_with("afp: " + why())) << finished.err;
+  }
+  bool has_build_ = false;
+};
+
+TEST_F(CliWithoutCuda, AskingForItIsRefusedBeforeAnythingIsDone) {
+  quantize_model();
+  afp_json({"search", "model", "--save-costs", "costs.json"});
+  for (Words words :
+       {Words{"quantize", "model", "-o", "out"},
+        Words{"quantize", "model", "-o", "out", "--target-bpw", "4.6"},
+        Words{"quantize", "model", "--dry-run"}, Words{"search", "model", "-o", "out"},
+        Words{"search", "model", "-o", "out", "--costs", "costs.json", "--report", "out.html"},
+        Words{"search", "model", "-o", "out", "--preset", "iccv2021", "--only", "layers"},
+        Words{"dequantize", "packed", "-o", "out"}, Words{"verify", "packed", "--against", "model"},
+        Words{"inspect", "packed", "--stats"}}) {
+    words.insert(words.end(), {"--backend", "cuda"});
+    expect_refusal(words);
+  }
+  for (const Words& devices :
+       {Words{"--device", "all", "--backend", "cuda"}, Words{"--device", "0"}, Words{"--device", "1,0"}}) {
+    Words words = {"quantize", "model", "-o", "out"};
+    words.insert(words.end(), devices.begin(), devices.end());
+    expect_refusal(words);
+  }
+  for (const char* name : {"out", "out.html"}) EXPECT_FALSE(exists(name)) << name;
+
+  // Nor is what is there touched, though --force says it may be.
+  const std::string manifest = read_bytes(folder_ / "packed/afp_manifest.json");
+  expect_refusal({"quantize", "model", "-o", "packed", "--force", "--backend", "cuda"});
+  EXPECT_EQ(read_bytes(folder_ / "packed/afp_manifest.json"), manifest);
+}
+
+TEST_F(CliWithoutCuda, VerboseSaysWhy) {
+  const std::string reason =
+      has_build_ ? "cpu, because no " : "cpu, because this build has no CUDA backend\n";
+  for (Words words : {Words{"quantize", "model", "-o", "packed"}, Words{"verify", "packed"},
+                      Words{"dequantize", "packed", "-o", "plain"}, Words{"search", "model"},
+                      Words{"quantize", "model", "-o", "packed2", "--device", "all"}}) {
+    words.push_back("--verbose");
+    const Finished finished = afp(words);
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_NE(finished.out.find(reason), std::string::npos) << finished.out;
+  }
+  // Not unasked, and not of a choice that was made.
+  for (const Words& words : {Words{"quantize", "model", "--dry-run"},
+                             Words{"quantize", "model", "--dry-run", "--verbose", "--backend", "cpu"}})
+    EXPECT_EQ(afp(words).out.find("because"), std::string::npos);
+}
+
 // --- JSON ------------------------------------------------------------------------------------------
 
 TEST_F(Cli, InspectJson) {
@@ -604,7 +715,8 @@ TEST_F(Cli, InspectJsonOfPackedCheckpoints) {
 
 TEST_F(Cli, QuantizeJson) {
   const Json json = afp_json({"quantize", "model", "-o", "packed"});
-  EXPECT_EQ(keys_of(json), (Words{"tensors", "total", "seconds", "gb_per_s", "backend", "resumed_shards"}));
+  EXPECT_EQ(keys_of(json), (Words{"tensors", "total", "seconds", "gb_per_s", "backend", "device",
+                                  "peak_device_memory", "resumed_shards"}));
   EXPECT_EQ(keys_of(json["tensors"][0]),
             (Words{"name", "shape", "encoding", "bits", "bpw", "sqnr_db", "packed_bytes"}));
   EXPECT_EQ(json["tensors"][0]["encoding"], "E1M2+E2M1/16/ue4m3");
@@ -625,11 +737,16 @@ TEST_F(Cli, LosslessTensorsHaveNoDecibels) {
 TEST_F(Cli, VerifyAndDequantizeJson) {
   quantize_model();
   const Json good = afp_json({"verify", "packed"});
-  EXPECT_EQ(good.dump(), R"({"ok":true,"tensors":4,"problems":[]})");
+  EXPECT_EQ(good["ok"], true);
+  EXPECT_EQ(good["tensors"], 4);
+  EXPECT_EQ(good["problems"].dump(), "[]");
+  EXPECT_EQ(keys_of(good), (Words{"ok", "tensors", "problems", "backend", "device", "peak_device_memory"}));
   const Json against = afp_json({"verify", "packed", "--against", "model"});
-  EXPECT_EQ(keys_of(against), (Words{"ok", "tensors", "problems", "sqnr_db"}));
+  EXPECT_EQ(keys_of(against),
+            (Words{"ok", "tensors", "problems", "sqnr_db", "backend", "device", "peak_device_memory"}));
   const Json plain = afp_json({"dequantize", "packed", "-o", "plain", "--dtype", "BF16"});
-  EXPECT_EQ(keys_of(plain), (Words{"tensors", "packed_bytes", "written_bytes", "seconds", "gb_per_s"}));
+  EXPECT_EQ(keys_of(plain), (Words{"tensors", "packed_bytes", "written_bytes", "seconds", "gb_per_s",
+                                   "backend", "device", "peak_device_memory"}));
   EXPECT_EQ(afp_json({"inspect", "plain"})["tensors"][0]["dtype"], "BF16");
 }
 
@@ -877,7 +994,7 @@ TEST_F(Cli, ZshCompletionNamesTheOptionsOfEveryVerb) {
     const std::size_t begin = script.find("\n    " + verb + ")");
     ASSERT_NE(begin, std::string::npos);
     std::string part = script.substr(begin, script.find(";;", begin) - begin);
-    for (const char* group : {"choosing", "searching", "resources", "reporting"}) {
+    for (const char* group : {"choosing", "searching", "resources", "reporting", "devices"}) {
       if (part.find(std::string("$") + group) == std::string::npos) continue;
       const std::size_t start = script.find(std::string("\n  ") + group + "=(");
       part += script.substr(start, script.find("\n  )", start) - start);

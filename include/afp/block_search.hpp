@@ -39,7 +39,12 @@ struct BlockCodec {
   AFP_HD constexpr Format format_of(std::uint32_t byte) const {
     return format_count == 2 && (byte & kUe4m3Alternative) != 0 ? formats[1] : formats[0];
   }
-  // The value of a block's scale byte, and r of y = w * r: 0 for the blocks of zeros of ue4m3.
+  // The value of a block's scale byte, exact and as float32, and r of y = w * r: 0 for the blocks of zeros of
+  // ue4m3.
+  AFP_HD constexpr double exact_scale(std::uint32_t byte) const {
+    return is_e8m0() ? static_cast<double>(e8m0_value(byte))
+                     : static_cast<double>(ue4m3_value(byte & 0x7Fu)) * static_cast<double>(tensor_scale);
+  }
   AFP_HD constexpr float scale_value(std::uint32_t byte) const {
     return is_e8m0() ? e8m0_value(byte) : ue4m3_value(byte & 0x7Fu) * tensor_scale;
   }
@@ -93,7 +98,7 @@ AFP_HD inline float block_difference(const Rounding& rounding, float magnitude, 
   return add_exact_product(magnitude, -value, scale);
 }
 AFP_HD inline float clipped_difference(float magnitude, float limit) {
-  return magnitude > limit ? magnitude - limit : 0.0f;
+  return greater(magnitude - limit, 0.0f);
 }
 
 // What is known of a block beside its magnitudes.
@@ -117,32 +122,60 @@ struct BlockScale {
   std::uint32_t byte = 0;
 };
 
+// A BlockCodec prepared for scans.
+struct ScanFormat {
+  ScanFormat() = default;
+  AFP_HD constexpr explicit ScanFormat(Format format)
+      : rounding(format), exponents(format), inverse_max(1.0f / format.max_value()), bits(format.bits()) {}
+
+  Rounding rounding;
+  ScaleExponents exponents;
+  float inverse_max = 0.0f;
+  std::int32_t bits = 0;
+};
+struct ScanCodec {
+  ScanCodec() = default;
+  AFP_HD constexpr explicit ScanCodec(const BlockCodec& codec)
+      : first(codec.formats[0]),
+        second(codec.format_count == 2 ? ScanFormat(codec.formats[1]) : ScanFormat()),
+        is_pair(codec.format_count == 2),
+        is_e8m0(codec.is_e8m0()),
+        tensor_scale(codec.tensor_scale) {}
+
+  ScanFormat first, second;
+  bool is_pair = false;
+  bool is_e8m0 = false;
+  float tensor_scale = 1.0f;
+};
+
 // A scale that is tried, in the block's unit.
 struct BlockTrial {
   const Rounding& rounding;
   float scale;
   float reciprocal;
   bool is_power;  // of two, the scale
-  bool may_clip;  // false where no magnitude exceeds scale * max_value
+  bool may_clip;  // false where no magnitude exceeds scale * max_value, in any of the blocks side by side
 };
 
 // The scan for the scale of least squared error of one block. `sums` measures it:
 //     float error(const BlockTrial&)
 //     float clipped(float limit)        of what exceeds the limit, which is in the block's unit
 //     bool any(bool)                    whether that holds of any of the blocks side by side
+// A block that has come to its end looks on while others go further: it finds nothing less there.
 template <class Sums>
 class BlockScan {
  public:
-  AFP_HD BlockScan(const BlockCodec& codec, const BlockFacts& facts, Effort effort, const Sums& sums)
+  AFP_HD BlockScan(const ScanCodec& codec, const BlockFacts& facts, Effort effort, const Sums& sums)
       : codec_(codec), facts_(facts), effort_(effort), sums_(sums) {}
 
   AFP_HD BlockScale best() const {
-    BlockScale best{kInfinite, 0};
-    if (codec_.is_e8m0()) {
-      best = scan_e8m0(codec_.formats[0]);
+    BlockScale best;
+    if (codec_.is_e8m0) {
+      best = scan_e8m0(codec_.first);
     } else {
-      for (int f = 0; f < codec_.format_count; ++f) {
-        const BlockScale other = scan_ue4m3(f == 0 ? codec_.formats[0] : codec_.formats[1], best.cost);
+      best.cost = kInfinite;
+      for (int f = 0; f < (codec_.is_pair ? 2 : 1); ++f) {
+        const BlockScale other = scan_ue4m3(f == 0 ? codec_.first : codec_.second, best.cost);
         if (other.cost < best.cost || (other.cost == best.cost && other.byte > best.byte))
           best = {other.cost, f == 0 ? other.byte : other.byte | kUe4m3Alternative};
       }
@@ -170,75 +203,94 @@ class BlockScan {
     return bits_float(static_cast<std::uint32_t>(exponent + 127) << 23);
   }
 
-  AFP_HD BlockScale scan_e8m0(Format format) const {
-    const Rounding rounding(format);
-    const int lowest = min_scale_exponent(format);
-    int x = e8m0_first_exponent(format, facts_.absmax);
+  AFP_HD static void keep_less(float cost, int scale, BlockScale& best) {
+    if (cost < best.cost) best = {cost, static_cast<std::uint32_t>(scale)};
+  }
+
+  AFP_HD BlockScale scan_e8m0(const ScanFormat& format) const {
+    const Rounding rounding = format.rounding;
+    const int lowest = format.exponents.lowest;
+    int x = e8m0_first_exponent(format.exponents, facts_.absmax);
+    const auto trial = [&](float scale, int exponent, bool may_clip) {
+      return BlockTrial{rounding, scale, power_of_two(facts_.exponent - exponent), true, may_clip};
+    };
     BlockScale best{kInfinite, 0};
-    bool active = !is_zero();
-    for (int step = -1;; ++step, --x) {  // step 0 is the first below s0
+    // At s0 nothing clips, unless the largest scale allowed is smaller than that.
+    const float first = power_of_two(x - facts_.exponent);
+    int step = -1;  // 0: the first below s0
+    if (!sums_.any(facts_.first > first * rounding.max_value)) {
+      keep_less(sums_.error(trial(first, x, false)), x + kE8m0Bias, best);
+      --x;
+      step = 0;
+    }
+    for (;; ++step, --x) {
       const int candidate = x < lowest ? lowest : x;
       const float scale = power_of_two(candidate - facts_.exponent);
-      const float limit = rounding.max_value * scale;
       if (step >= 0) {
-        const float least = least_error(limit, step);
-        active = active && x >= lowest && least < best.cost;
+        const float least = least_error(scale * rounding.max_value, step);
+        if (!sums_.any(x >= lowest && least < best.cost)) return best;
       }
-      if (!sums_.any(active)) return best;
-      const float cost = sums_.error(
-          {rounding, scale, power_of_two(facts_.exponent - candidate), true, facts_.first > limit});
-      if (active && cost < best.cost) best = {cost, static_cast<std::uint32_t>(candidate + kE8m0Bias)};
+      keep_less(sums_.error(trial(scale, candidate, true)), candidate + kE8m0Bias, best);
     }
   }
 
   // The bytes of a Format; `rival` is the cost that the other Format of the pair has reached.
-  AFP_HD BlockScale scan_ue4m3(Format format, float rival) const {
-    const Rounding rounding(format);
+  AFP_HD BlockScale scan_ue4m3(const ScanFormat& format, float rival) const {
+    const Rounding rounding = format.rounding;
     const float unit = codec_.tensor_scale * exp2_int(-facts_.exponent);  // of bytes: a power of two
-    const int first = static_cast<int>(ue4m3_first(format, facts_.absmax / codec_.tensor_scale));
+    const int found = static_cast<int>(
+        ue4m3_first(rounding.max_value, format.inverse_max, facts_.absmax / codec_.tensor_scale));
+    const int first = is_zero() ? kOrdinary : found;
     const int top = static_cast<int>(ue4m3_scan_top(static_cast<std::uint32_t>(first)));
+    const auto scale_of = [&](int byte) { return ue4m3_value(static_cast<std::uint32_t>(byte)) * unit; };
+    const auto trial = [&](float scale, bool may_clip) {
+      return BlockTrial{rounding, scale, ordinary_reciprocal(scale), false, may_clip};
+    };
     const bool fast = effort_ == Effort::fast;
-    // Fast: s0, so that it is never worse than the usual absmax scale (and exact where the weights lie on a
-    // grid), and the most frequent winner beside it: with few bits it pays to clip, with many to leave the
-    // largest weight some room.
-    const int bits = format.bits();
-    const int steps[2] = {bits <= 4 ? 0 : 1, bits <= 3 ? -2 : bits == 4 ? -1 : 0};
 
-    BlockScale best{kInfinite, static_cast<std::uint32_t>(first)};
-    bool active = !is_zero();
+    BlockScale best{kInfinite, 0};
     bool below = false;  // all that are scanned have come below s0
     int byte = top;
+    const bool is_ordinary =
+        first > 7 && top == first + 7 && facts_.first <= scale_of(first) * rounding.max_value;
+    if (!fast && !sums_.any(!is_ordinary)) {
+      // The octave from s0 on, where nothing clips.
+      for (int step = 0; step < 8; ++step, --byte)
+        keep_less(sums_.error(trial(scale_of(byte), false)), byte, best);
+      below = true;
+    }
     for (int step = 0;; ++step) {
-      bool takes = active;
       if (fast) {
+        // s0, so that it is never worse than the usual absmax scale (and exact where the weights lie on a
+        // grid), and the most frequent winner beside it: with few bits it pays to clip, with many to leave
+        // the largest weight some room.
         if (step == 2) return best;
-        const int wanted = first + (step == 0 ? steps[0] : steps[1]);
+        const int offset = format.bits <= 4 ? (step == 0 ? 0 : format.bits <= 3 ? -2 : -1) : 1 - step;
+        const int wanted = first + offset;
         byte = wanted < 1 ? 1 : wanted < top ? wanted : top;
-      } else if (!below) {
-        takes = active && byte >= first;
-        if (!sums_.any(takes)) {
-          below = true;
-          step = 0;
-          byte = first - 1;
-        }
+      } else if (!below && !sums_.any(byte >= first)) {
+        below = true;
+        step = 0;
+        byte = first - 1;
       }
-      const int candidate = byte < 1 ? 1 : byte;
-      const float scale = ue4m3_value(static_cast<std::uint32_t>(candidate)) * unit;
-      const float limit = scale * rounding.max_value;
+      int candidate = byte;
+      if (below)
+        candidate = byte < 1 ? 1 : byte;
+      else if (!fast)
+        candidate = byte < first ? first : byte;
+      const float scale = scale_of(candidate);
       if (below) {
-        const float least = least_error(limit, step);
-        active = active && byte >= 1 && least < best.cost && least <= rival;
-        takes = active;
-        if (!sums_.any(active)) return best;
+        const float least = least_error(scale * rounding.max_value, step);
+        if (!sums_.any(byte >= 1 && least < best.cost && least <= rival)) return best;
       }
-      const float cost =
-          sums_.error({rounding, scale, scale_reciprocal(scale), false, takes && facts_.first > limit});
-      if (takes && cost < best.cost) best = {cost, static_cast<std::uint32_t>(candidate)};
+      keep_less(sums_.error(trial(scale, true)), candidate, best);
       --byte;
     }
   }
 
-  const BlockCodec& codec_;
+  static constexpr int kOrdinary = 64;  // a byte far from both ends: what blocks of zeros are scanned from
+
+  const ScanCodec& codec_;
   const BlockFacts& facts_;
   Effort effort_;
   const Sums& sums_;
