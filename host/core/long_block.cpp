@@ -19,27 +19,13 @@ bool is_e8m0(const TensorCodec& codec) {
   return codec.encoding.scale == ScaleKind::e8m0;
 }
 
-float block_scale(const TensorCodec& codec, std::uint8_t byte) {
-  return is_e8m0(codec) ? e8m0_value(byte) : ue4m3_value(byte & 0x7Fu) * codec.tensor_scale;
-}
-
 }  // namespace
 
-int lowest_block_exponent(const TensorCodec& codec) {
-  constexpr int kReach = 48;
-  const int smallest_scale =
-      is_e8m0(codec) ? -kE8m0Bias : static_cast<int>(float_bits(codec.tensor_scale) >> 23) - 127 - 9;
-  return std::max(-126, smallest_scale - kReach);
-}
-
-LongBlock::LongBlock(const TensorCodec& codec, float absmax_) : absmax(absmax_) {
-  // Largest magnitude in [1, 2), unless the smallest scale is far above it.
-  const int own = static_cast<int>(float_bits(absmax) >> 23) - 127;
-  exponent = std::min(std::max(own, lowest_block_exponent(codec)), 126);
-}
+LongBlock::LongBlock(const TensorCodec& codec, float absmax_)
+    : absmax(absmax_), exponent(block_exponent(lowest_block_exponent(codec), absmax_)) {}
 
 float LongBlock::normalized_scale(const TensorCodec& codec, std::uint8_t byte) const {
-  return static_cast<float>(std::ldexp(static_cast<double>(block_scale(codec, byte)), -exponent));
+  return static_cast<float>(std::ldexp(static_cast<double>(codec.scale_value(byte)), -exponent));
 }
 
 LongBlockScan::LongBlockScan(const TensorCodec& codec, const LongBlock& block)
@@ -88,7 +74,7 @@ void LongBlockScan::take(std::span<const std::uint8_t> bytes, std::span<const Sc
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (clipped_ > format_best_) return;  // the rest of the window is beyond the scan's end
     const bool larger =
-        totals[i].error == best_ && block_scale(codec_, bytes[i]) > block_scale(codec_, best_byte_);
+        totals[i].error == best_ && codec_.scale_value(bytes[i]) > codec_.scale_value(best_byte_);
     if (totals[i].error < best_ || larger) {
       best_ = totals[i].error;
       best_byte_ = bytes[i];

@@ -11,10 +11,6 @@
 
 namespace afp {
 
-// The least exponent that blocks are normalized by: 2^48 below the codec's smallest scale, which then still
-// is an ordinary float32 in normalized units, and no subnormal.
-int lowest_block_exponent(const TensorCodec& codec);
-
 class LongBlockScan {
  public:
   LongBlockScan(const TensorCodec& codec, const LongBlock& block);

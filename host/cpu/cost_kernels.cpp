@@ -9,7 +9,6 @@
 #include <optional>
 #include <vector>
 
-#include "host/core/long_block.hpp"
 #include "host/cpu/cost_search-inl.h"
 #include "host/cpu/encode-inl.h"
 #include "host/cpu/kernels.hpp"
@@ -124,7 +123,6 @@ HWY_INLINE void round_tile(const Tile& tile, const TensorCodec& codec, const std
 double weighted_error(const WeightPiece& piece, CellRange cells, const TensorCodec& codec,
                       const std::uint8_t* scales, std::span<const float> importance) {
   const BlockGrid& grid = piece.grid;
-  const bool e8m0 = codec.encoding.scale == ScaleKind::e8m0;
   const std::uint64_t scale_origin = cells.count == 0 ? 0 : grid.scale_index(cells.first);
   Tile tile;
   CellSum total;
@@ -141,9 +139,7 @@ double weighted_error(const WeightPiece& piece, CellRange cells, const TensorCod
     for (int i = 0; i < count; ++i) {
       const std::uint64_t cell = first + static_cast<std::uint64_t>(i);
       bytes[i] = scales[grid.scale_index(cell) - scale_origin];
-      scale_values[i] =
-          e8m0 ? static_cast<double>(e8m0_value(bytes[i]))
-               : static_cast<double>(ue4m3_value(bytes[i] & 0x7Fu)) * static_cast<double>(codec.tensor_scale);
+      scale_values[i] = codec.exact_scale(bytes[i]);
       const float* from = importance.data() + cell % grid.cells_per_row * grid.cell_size;
       const int weights = grid.cell_weights(cell);
       for (int j = 0; j < weights; ++j) column_weights[j * kTileCells + i] = from[j];

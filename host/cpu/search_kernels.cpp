@@ -8,7 +8,6 @@
 #include <cstring>
 #include <vector>
 
-#include "host/core/long_block.hpp"
 #include "host/cpu/encode-inl.h"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/load_tile-inl.h"

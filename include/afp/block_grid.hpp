@@ -10,10 +10,10 @@
 // Scales:          one byte a block; [rows, blocks_per_row], for a tensor block one byte in all.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "afp/encoding.hpp"
+#include "afp/hd.hpp"
 #include "afp/packing.hpp"
 #include "afp/size.hpp"
 #include "afp/tensor.hpp"
@@ -35,26 +35,27 @@ struct BlockGrid {
   std::uint64_t row_bytes;       // codes of a row
   std::uint64_t block_bytes;     // codes of a block (small), or of the row
 
-  std::uint64_t cells() const { return rows * cells_per_row; }
-  std::uint64_t weights() const { return rows * columns; }
+  AFP_HD std::uint64_t cells() const { return rows * cells_per_row; }
+  AFP_HD std::uint64_t weights() const { return rows * columns; }
   std::uint64_t scale_count() const;
-  std::uint64_t code_bytes() const { return rows * row_bytes; }
-  std::uint64_t cell_bytes() const { return packed_bytes(cell_size, bits); }
+  AFP_HD std::uint64_t code_bytes() const { return rows * row_bytes; }
+  AFP_HD std::uint64_t cell_bytes() const { return packed_bytes(cell_size, bits); }
 
   // Where cell `cell` begins among the tensor's weights and code bytes. cells() is past the end.
-  std::uint64_t weight_begin(std::uint64_t cell) const {
+  AFP_HD std::uint64_t weight_begin(std::uint64_t cell) const {
     return cell / cells_per_row * columns + cell % cells_per_row * cell_size;
   }
-  std::uint64_t code_begin(std::uint64_t cell) const {
+  AFP_HD std::uint64_t code_begin(std::uint64_t cell) const {
     if (block.kind == BlockKind::small) return cell * cell_bytes();
     return cell / cells_per_row * row_bytes + cell % cells_per_row * cell_bytes();
   }
   // Weights of this cell: cell_size, or what is left of the row.
-  int cell_weights(std::uint64_t cell) const {
-    return static_cast<int>(std::min<std::uint64_t>(cell_size, columns - cell % cells_per_row * cell_size));
+  AFP_HD int cell_weights(std::uint64_t cell) const {
+    const std::uint64_t left = columns - cell % cells_per_row * cell_size;
+    return left < static_cast<std::uint64_t>(cell_size) ? static_cast<int>(left) : cell_size;
   }
   // Index of the scale byte of this cell.
-  std::uint64_t scale_index(std::uint64_t cell) const {
+  AFP_HD std::uint64_t scale_index(std::uint64_t cell) const {
     switch (block.kind) {
       case BlockKind::tensor:
         return 0;
@@ -66,6 +67,12 @@ struct BlockGrid {
     return cell;
   }
 };
+
+// Whether every block is one cell: small blocks, and rows of at most kSegment weights.
+inline bool blocks_are_cells(const BlockGrid& grid) {
+  return grid.block.kind == BlockKind::small ||
+         (grid.block.kind == BlockKind::row && grid.cells_per_row == 1);
+}
 
 // Cells [first, first + count) of a grid.
 struct CellRange {

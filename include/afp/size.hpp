@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "afp/error.hpp"
+#include "afp/hd.hpp"
 
 namespace afp {
 
@@ -38,7 +39,7 @@ class Size {
 };
 
 // ceil(a / b) without the overflow of (a + b - 1) / b.
-constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) {
+AFP_HD constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) {
   return a / b + (a % b != 0);
 }
 

@@ -44,6 +44,17 @@ class Statistics {
   // Adds F32 weights counted so: bins of the keys from first_key on, and the largest finite magnitude.
   void add_packed(std::size_t first_key, std::span<const PackedBin> bins, float largest);
 
+  // Adds BF16 or F16 weights counted by key, zeros under key 0: one count a key from first_key on, below
+  // 2^15.
+  void add_counts(std::size_t first_key, std::span<const std::uint64_t> counts);
+
+  // Adds F32 weights counted so, zeros under key 0: the four sums of the keys from first_key on, below 2^16
+  // (as many of each), and the largest finite magnitude.
+  struct WideCounts {
+    std::span<const std::uint64_t> count, count_base, sum_r, sum_r2;
+  };
+  void add_counts(std::size_t first_key, const WideCounts& counts, float largest);
+
   DType dtype() const { return dtype_; }
   std::uint64_t count() const;  // finite weights
   std::uint64_t zeros() const;
@@ -98,8 +109,20 @@ class Statistics {
   float largest_ = 0.0f;               // F32: the key alone does not tell the exact absmax
 };
 
-// The last key whose base is at most this magnitude (finite, not negative). Of BF16 and F16 the keys are the
-// magnitude bits.
+// What a key of BF16 and F16, that is the magnitude bits, or of F32 stands for: its smallest magnitude, and
+// the step of those above it.
+AFP_HD constexpr float key_base(DType dtype, std::size_t key) {
+  if (dtype == DType::BF16) return bf16_to_float(static_cast<std::uint16_t>(key));
+  if (dtype == DType::F16) return f16_to_float(static_cast<std::uint16_t>(key));
+  return bits_float(static_cast<std::uint32_t>(key) << 15);
+}
+AFP_HD constexpr float key_step(DType dtype, std::size_t key) {
+  if (dtype != DType::F32) return 0.0f;
+  const int exponent = static_cast<int>(key >> 8);
+  return exp2_int((exponent == 0 ? 1 : exponent) - 150);
+}
+
+// The last key whose base is at most this magnitude (finite, not negative).
 AFP_HD constexpr std::size_t last_key_at(DType dtype, float magnitude) {
   const std::uint32_t bits = float_bits(magnitude);
   if (dtype == DType::BF16) return bits >> 16;

@@ -49,11 +49,6 @@ float weight_at(const std::vector<std::byte>& bytes, DType dtype, std::uint64_t 
   }
 }
 
-float block_scale(const PackedTensor& packed, std::uint8_t byte) {
-  return packed.encoding.scale == ScaleKind::e8m0 ? e8m0_value(byte)
-                                                  : ue4m3_value(byte & 0x7Fu) * packed.tensor_scale;
-}
-
 ReportHistogram::Codes codes_of(Format format) {
   ReportHistogram::Codes codes{format, {}};
   for (std::uint32_t magnitude = format.max_magnitude(); magnitude > 0; --magnitude)
@@ -66,14 +61,15 @@ ReportHistogram::Codes codes_of(Format format) {
 }  // namespace
 
 std::optional<ReportHistogram> worst_tensor_histogram(const Checkpoint& input, const Plan& plan,
-                                                      int threads) {
+                                                      const RunOptions& run) {
   const PlanEntry* entry = worst(plan);
   if (entry == nullptr) return std::nullopt;
   const CheckpointTensor& tensor = *input.find(entry->name);
   const TensorInfo part = beginning(tensor);
   std::vector<std::byte> bytes(part.bytes());
   input.read(tensor, 0, bytes);
-  const PackedTensor packed = quantize_tensor(*make_cpu_backend(threads), part, bytes, {{*entry->encoding}},
+  const ChosenBackend backend = make_backend(run.backend, run.threads);
+  const PackedTensor packed = quantize_tensor(*backend.backend, part, bytes, {{*entry->encoding}},
                                               plan.effort == "fast" ? Effort::fast : Effort::exact);
 
   ReportHistogram histogram;
@@ -83,11 +79,12 @@ std::optional<ReportHistogram> worst_tensor_histogram(const Checkpoint& input, c
   if (entry->encoding->alternative) histogram.codes.push_back(codes_of(*entry->encoding->alternative));
 
   const BlockGrid grid = packed.grid();
+  const TensorCodec codec{packed.encoding, packed.tensor_scale};
   std::vector<float> scaled;
   scaled.reserve(grid.weights());
   for (std::uint64_t cell = 0; cell < grid.cells(); ++cell) {
     const std::uint8_t byte = packed.scales[grid.scale_index(cell)];
-    const float scale = block_scale(packed, byte);
+    const float scale = codec.scale_value(byte);
     const Format format = entry->encoding->format_of(byte);
     ReportHistogram::Codes& codes = histogram.codes[format == histogram.codes[0].format ? 0 : 1];
     const std::uint64_t first = grid.weight_begin(cell);
