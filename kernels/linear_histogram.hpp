@@ -17,17 +17,17 @@ struct HistogramTensor {
   std::uint64_t count;
   const float* edges;  // bins + 1 of them
   std::uint32_t bins;
-  double per_bin;  // bins / limit
+  double per_bin;  // bins / limit, see linear_bin
   unsigned long long* counts;
 };
 
-inline constexpr std::uint64_t kHistogramChunk = 1 << 17;  // weights
+inline constexpr std::uint64_t kHistogramChunk = 1 << 15;  // weights
 struct HistogramTask {
   DType dtype;
   const HistogramTensor* tensors;  // in device memory
   WorkList work;
   std::uint64_t chunks;
-  std::uint32_t most_bins;  // of all tensors
+  std::uint32_t most_bins;  // of any of the tensors
   int multiprocessors;
 };
 cudaError_t linear_histogram(const HistogramTask& task, cudaStream_t stream);

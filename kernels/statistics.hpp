@@ -33,8 +33,9 @@ struct StatisticsTensor {
   StatisticsTables tables;
 };
 
-// All tensors have one dtype. Chunks are of kStatisticsChunk weights.
-inline constexpr std::uint64_t kStatisticsChunk = 1 << 17;
+// All tensors have one dtype. Chunks are of kStatisticsChunk weights: small ones, so that blocks get equal
+// shares; what a block flushes is a run of them.
+inline constexpr std::uint64_t kStatisticsChunk = 1 << 15;
 struct StatisticsTask {
   DType dtype;
   const StatisticsTensor* tensors;  // in device memory
@@ -43,5 +44,10 @@ struct StatisticsTask {
   int multiprocessors;   // of the device
 };
 cudaError_t statistics(const StatisticsTask& task, cudaStream_t stream);
+
+// The launchers behind it.
+cudaError_t statistics_bf16(const StatisticsTask& task, cudaStream_t stream);
+cudaError_t statistics_f16(const StatisticsTask& task, cudaStream_t stream);
+cudaError_t statistics_f32(const StatisticsTask& task, cudaStream_t stream);
 
 }  // namespace afp::kernels

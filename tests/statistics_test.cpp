@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <span>
+#include <utility>
 
 #include "afp/codec.hpp"
 #include "afp/error.hpp"
@@ -247,6 +249,110 @@ TEST(Statistics, TakesPackedSums) {
   EXPECT_EQ(statistics.count(), 2 * most + 12);
   expect_error<UsageError>([] { Statistics(DType::BF16).add_packed(0, {}, 0.0f); },
                            "packed sums are of F32 weights, these Statistics of BF16");
+}
+
+// What a counting kernel gives, by the definition of a key: the magnitude's upper bits.
+struct CountedTables {
+  std::vector<std::uint64_t> count, count_base, sum_r, sum_r2;
+  float largest = 0.0f;
+
+  CountedTables(DType dtype, const std::vector<std::byte>& bytes) {
+    const std::size_t keys = dtype == DType::F32 ? 0x10000 : 0x8000;
+    for (auto* table : {&count, &count_base, &sum_r, &sum_r2}) table->resize(keys);
+    const std::size_t width = static_cast<std::size_t>(dtype_bits(dtype)) / 8;
+    for (std::size_t i = 0; i < bytes.size() / width; ++i) {
+      std::uint32_t bits = 0;
+      std::memcpy(&bits, bytes.data() + i * width, width);
+      bits &= dtype == DType::F32 ? 0x7FFFFFFFu : 0x7FFFu;
+      const std::uint64_t r = dtype == DType::F32 ? bits % 0x8000 : 0;
+      const std::size_t key = dtype == DType::F32 ? bits / 0x8000 : bits;
+      ++count[key];
+      count_base[key] += r == 0;
+      sum_r[key] += r;
+      sum_r2[key] += r * r;
+      if (dtype == DType::F32 && bits < 0x7F800000u) largest = std::max(largest, bits_float(bits));
+    }
+  }
+
+  // The keys from first to end.
+  void add_to(Statistics& statistics, std::size_t first, std::size_t end) const {
+    const auto part = [&](const std::vector<std::uint64_t>& table) {
+      return std::span(table).subspan(first, end - first);
+    };
+    if (statistics.dtype() == DType::F32)
+      statistics.add_counts(first, {part(count), part(count_base), part(sum_r), part(sum_r2)}, largest);
+    else
+      statistics.add_counts(first, part(count));
+  }
+};
+
+TEST(Statistics, TakesCountedTables) {
+  for (const DType dtype : kDTypes) {
+    SCOPED_TRACE(dtype_name(dtype));
+    // Any patterns; then zeros and subnormals alone (F32: both under key 0); then zeros alone; then none.
+    std::vector<std::vector<std::byte>> sets = {any_patterns(dtype, 30'001, 5)};
+    const std::vector<float> small = {0.0f, -0.0f, 0x1p-149f, 0x7fp-149f, 0x1p-134f, 0.0f};
+    sets.push_back(sample::weights_of(dtype, small).bytes);
+    sets.push_back(sample::weights_of(dtype, std::vector<float>{0.0f, -0.0f, 0.0f}).bytes);
+    sets.emplace_back();
+    Statistics sum(dtype), expected_sum(dtype);
+    for (const auto& bytes : sets) {
+      const std::size_t width = static_cast<std::size_t>(dtype_bits(dtype)) / 8;
+      const Statistics expected = gather(dtype, bytes.data(), bytes.size() / width);
+      const CountedTables tables(dtype, bytes);
+      Statistics whole(dtype), parts(dtype);
+      const std::size_t keys = tables.count.size();
+      tables.add_to(whole, 0, keys);
+      EXPECT_TRUE(whole == expected);
+      EXPECT_EQ(whole.absmax(), expected.absmax());
+      EXPECT_EQ(whole.zeros(), expected.zeros());
+      EXPECT_EQ(whole.count(), expected.count());
+      for (const auto& [first, end] :
+           {std::pair<std::size_t, std::size_t>{keys / 2, keys}, {0, 1}, {1, 77}, {77, 77}, {77, keys / 2}})
+        tables.add_to(parts, first, end);
+      EXPECT_TRUE(parts == expected);
+      tables.add_to(sum, 0, keys);
+      expected_sum.merge(expected);
+    }
+    EXPECT_TRUE(sum == expected_sum);
+  }
+}
+
+TEST(Statistics, CountedTablesCoverNoMoreKeysThanHaveWeights) {
+  for (const DType dtype : kDTypes) {
+    const std::vector<std::byte> bytes =
+        sample::weights_of(dtype, std::vector<float>{0.0f, 0.25f, 1.0f, 0.0f, 0.3f}).bytes;
+    Statistics statistics(dtype);
+    CountedTables(dtype, bytes).add_to(statistics, 0, dtype == DType::F32 ? 0x10000 : 0x8000);
+    EXPECT_EQ(statistics.first_key(), last_key_at(dtype, 0.25f));
+    EXPECT_EQ(statistics.end_key(), last_key_at(dtype, 1.0f) + 1);
+    EXPECT_EQ(statistics.zeros(), 2u);
+  }
+}
+
+TEST(Statistics, RefusesCountedTablesThatCannotBe) {
+  const std::vector<std::uint64_t> ten(10), nine(9);
+  expect_error<UsageError>([&] { Statistics(DType::F32).add_counts(0, ten); },
+                           "counts alone are of BF16 or F16 weights, these Statistics of F32");
+  expect_error<UsageError>(
+      [&] {
+        Statistics(DType::F16).add_counts(0, {ten, ten, ten, ten}, 0.0f);
+      },
+      "counts with sums are of F32 weights, these Statistics of F16");
+  expect_error<UsageError>([&] { Statistics(DType::BF16).add_counts(0x7FF7, ten); },
+                           "counts of 10 keys from key 32759 on; there are 32768");
+  expect_error<UsageError>([&] { Statistics(DType::BF16).add_counts(0x8001, {}); },
+                           "counts of 0 keys from key 32769 on; there are 32768");
+  expect_error<UsageError>(
+      [&] {
+        Statistics(DType::F32).add_counts(0xFFF7, {ten, ten, ten, ten}, 0.0f);
+      },
+      "counts of 10 keys from key 65527 on; there are 65536");
+  expect_error<UsageError>(
+      [&] {
+        Statistics(DType::F32).add_counts(0, {ten, ten, nine, ten}, 0.0f);
+      },
+      "tables of 10, 10, 9 and 10 keys; expected as many of each");
 }
 
 TEST(Statistics, TheLastKeyAtAMagnitudeIsThatOfItsWeights) {

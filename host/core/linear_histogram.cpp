@@ -32,14 +32,6 @@ std::uint64_t LinearHistogram::square_root_rule(float limit, float smallest, std
   return bins < static_cast<double>(kMostBins) ? static_cast<std::uint64_t>(bins) : kMostBins;
 }
 
-std::size_t LinearHistogram::bin_of(float magnitude) const {
-  const std::size_t last = bins() - 1;
-  // In double, so no more than the bin or, where the edge above was rounded down to it, the one before.
-  std::size_t bin = std::min(last, static_cast<std::size_t>(static_cast<double>(magnitude) * per_bin_));
-  while (bin < last && magnitude >= edges_[bin + 1]) ++bin;
-  return bin;
-}
-
 void LinearHistogram::add(DType dtype, const std::byte* weights, std::uint64_t count) {
   if (dtype != DType::BF16 && dtype != DType::F16 && dtype != DType::F32)
     throw UsageError("no histogram of " + std::string(dtype_name(dtype)) +

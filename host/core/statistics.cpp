@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "afp/codec.hpp"
 #include "afp/error.hpp"
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int kWideShift = 15;  // F32 key: bits above these
 constexpr std::uint32_t kWideMask = (1u << kWideShift) - 1;
-constexpr std::size_t kHalfKeys = std::size_t{1} << 15;
+constexpr std::size_t kHalfKeys = std::size_t{1} << 15, kWideKeys = std::size_t{1} << 16;
 constexpr std::uint32_t kInfinity = 0x7F800000u;
 
 std::size_t first_nonfinite_key(DType dtype) {
@@ -26,6 +27,23 @@ std::size_t first_nonfinite_key(DType dtype) {
     default:
       return kInfinity >> kWideShift;
   }
+}
+
+struct KeyRange {
+  std::size_t first, end;
+};
+
+// The keys above 0 that have counts, which are given from first_key on; throws where they exceed `keys`.
+KeyRange used_range(std::size_t first_key, std::span<const std::uint64_t> counts, std::size_t keys) {
+  if (first_key > keys || counts.size() > keys - first_key)
+    throw UsageError("counts of " + std::to_string(counts.size()) + " keys from key " +
+                     std::to_string(first_key) + " on; there are " + std::to_string(keys));
+  const auto is_used = [](std::uint64_t count) { return count != 0; };
+  const auto begin = counts.begin() + (first_key == 0 && !counts.empty() ? 1 : 0);
+  const auto first = std::find_if(begin, counts.end(), is_used);
+  const auto end = std::find_if(counts.rbegin(), std::make_reverse_iterator(first), is_used).base();
+  return {first_key + static_cast<std::size_t>(first - counts.begin()),
+          first_key + static_cast<std::size_t>(end - counts.begin())};
 }
 
 // So few 16-bit weights that finding the range of their keys first costs less than a table of all keys.
@@ -165,6 +183,49 @@ void Statistics::add_packed(std::size_t first_key, std::span<const PackedBin> bi
     wide_[0 - first_].count_base -= zeros;
   }
   largest_ = std::max(largest_, largest);
+}
+
+void Statistics::add_counts(std::size_t first_key, std::span<const std::uint64_t> counts) {
+  if (dtype_ == DType::F32)
+    throw UsageError("counts alone are of BF16 or F16 weights, these Statistics of F32");
+  const KeyRange used = used_range(first_key, counts, kHalfKeys);
+  if (first_key == 0 && !counts.empty()) zeros_ += counts[0];
+  if (used.first == used.end) return;
+  cover(used.first, used.end);
+  for (std::size_t key = used.first; key < used.end; ++key) counts_[key - first_] += counts[key - first_key];
+}
+
+void Statistics::add_counts(std::size_t first_key, const WideCounts& counts, float largest) {
+  if (dtype_ != DType::F32)
+    throw UsageError("counts with sums are of F32 weights, these Statistics of " +
+                     std::string(dtype_name(dtype_)));
+  const std::size_t size = counts.count.size();
+  if (counts.count_base.size() != size || counts.sum_r.size() != size || counts.sum_r2.size() != size)
+    throw UsageError("tables of " + std::to_string(size) + ", " + std::to_string(counts.count_base.size()) +
+                     ", " + std::to_string(counts.sum_r.size()) + " and " +
+                     std::to_string(counts.sum_r2.size()) + " keys; expected as many of each");
+  const KeyRange used = used_range(first_key, counts.count, kWideKeys);
+  largest_ = std::max(largest_, largest);
+  if (first_key == 0 && size != 0) {  // of key 0 a weight with r == 0 is a zero; others are subnormal
+    const std::uint64_t zeros = counts.count_base[0], others = counts.count[0] - zeros;
+    zeros_ += zeros;
+    if (others != 0) {
+      cover(0, 1);
+      wide_[0].count += others;
+      wide_[0].sum_r += counts.sum_r[0];
+      wide_[0].sum_r2 += counts.sum_r2[0];
+    }
+  }
+  if (used.first == used.end) return;
+  cover(used.first, used.end);
+  for (std::size_t key = used.first; key < used.end; ++key) {
+    const std::size_t i = key - first_key;
+    WideBin& bin = wide_[key - first_];
+    bin.count += counts.count[i];
+    bin.count_base += counts.count_base[i];
+    bin.sum_r += counts.sum_r[i];
+    bin.sum_r2 += counts.sum_r2[i];
+  }
 }
 
 void Statistics::merge(Statistics&& other) {

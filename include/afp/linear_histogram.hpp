@@ -18,6 +18,18 @@
 
 namespace afp {
 
+// The bin of a magnitude from 0 to the limit, edges[bins]; per_bin = bins / limit. (Where the edges of a
+// limit near the ends of float32's range coincide, the last of them.)
+AFP_HD inline std::uint32_t linear_bin(const float* edges, std::uint32_t bins, double per_bin,
+                                       float magnitude) {
+  const std::uint32_t last = bins - 1;
+  // In double, so no more than the bin or, where the edge above was rounded down to it, the one before.
+  auto bin = static_cast<std::uint32_t>(static_cast<double>(magnitude) * per_bin);
+  bin = bin < last ? bin : last;
+  while (bin < last && magnitude >= edges[bin + 1]) ++bin;
+  return bin;
+}
+
 class LinearHistogram {
  public:
   static constexpr std::uint64_t kMostBins = std::uint64_t{1} << 20;
@@ -34,9 +46,12 @@ class LinearHistogram {
   std::span<const float> edges() const { return edges_; }  // bins() + 1 of them
   std::span<const std::uint64_t> counts() const { return counts_; }
 
-  // Of a magnitude from 0 to the limit. (Where the edges of a limit near the end of float32's range coincide,
-  // the last of them.)
-  std::size_t bin_of(float magnitude) const;
+  double per_bin() const { return per_bin_; }  // bins() / limit(): a first guess at the bin
+
+  // Of a magnitude from 0 to the limit: linear_bin().
+  std::size_t bin_of(float magnitude) const {
+    return linear_bin(edges_.data(), static_cast<std::uint32_t>(counts_.size()), per_bin_, magnitude);
+  }
 
   // Adds `count` weights of BF16, F16 or F32, in memory as in a file (any alignment).
   void add(DType dtype, const std::byte* weights, std::uint64_t count);
@@ -50,7 +65,7 @@ class LinearHistogram {
  private:
   std::vector<float> edges_;
   std::vector<std::uint64_t> counts_;
-  double per_bin_ = 0.0;  // bins / limit: a first guess at the bin
+  double per_bin_ = 0.0;
 };
 
 }  // namespace afp

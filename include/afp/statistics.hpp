@@ -44,6 +44,17 @@ class Statistics {
   // Adds F32 weights counted so: bins of the keys from first_key on, and the largest finite magnitude.
   void add_packed(std::size_t first_key, std::span<const PackedBin> bins, float largest);
 
+  // Adds BF16 or F16 weights counted by key, zeros under key 0: one count a key from first_key on, below
+  // 2^15.
+  void add_counts(std::size_t first_key, std::span<const std::uint64_t> counts);
+
+  // Adds F32 weights counted so, zeros under key 0: the four sums of the keys from first_key on, below 2^16
+  // (as many of each), and the largest finite magnitude.
+  struct WideCounts {
+    std::span<const std::uint64_t> count, count_base, sum_r, sum_r2;
+  };
+  void add_counts(std::size_t first_key, const WideCounts& counts, float largest);
+
   DType dtype() const { return dtype_; }
   std::uint64_t count() const;  // finite weights
   std::uint64_t zeros() const;
