@@ -29,9 +29,9 @@ HWY_INLINE VD log2_lanes(VD x) {
   const VD m = hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<52>(k)));
   const VD one = hn::Set(d, 1.0);
   const VD s = hn::Div(hn::Sub(m, one), hn::Add(m, one)), z = hn::Mul(s, s);
-  VD tail = hn::Set(d, Log2Series::kTerms[0]);
+  VD tail = hn::Set(d, Log2Series::term(0));
   for (std::size_t i = 1; i < Log2Series::kCount; ++i)
-    tail = hn::Add(hn::Mul(tail, z), hn::Set(d, Log2Series::kTerms[i]));
+    tail = hn::Add(hn::Mul(tail, z), hn::Set(d, Log2Series::term(i)));
   const VD scale = hn::Set(d, Log2Series::kTwoOverLn2);
   const VD small =
       hn::Mul(s, hn::Add(hn::Mul(scale, hn::Mul(z, tail)), hn::Set(d, Log2Series::kTwoOverLn2Rest)));
