@@ -12,6 +12,10 @@ namespace {
 
 constexpr int kBlockThreads = 256;
 
+struct SearchTask : SearchCells {
+  CellCoding coding;
+};
+
 // Adds up a strip: lane i of the first half warp the errors of the cells i mod 16, of the second half the
 // signals. Called by one warp.
 __device__ void sum_strip(const float* errors, const float* signals, const std::int16_t* exponents,
@@ -28,7 +32,7 @@ __device__ void sum_strip(const float* errors, const float* signals, const std::
 }
 
 template <int kWeights, int kThreads>
-__global__ __launch_bounds__(kBlockThreads, 2) void search_strip(SearchCells task) {
+__global__ __launch_bounds__(kBlockThreads, 2) void search_strip(const SearchTask task) {
   constexpr unsigned kCells = kStripWeights / (kWeights * kThreads);  // of a strip, at most
   constexpr unsigned kAtOnce = kBlockThreads / kThreads;
   using Codes = CellCodes<kWeights, kThreads>;
@@ -71,7 +75,7 @@ __global__ __launch_bounds__(kBlockThreads, 2) void search_strip(SearchCells tas
       exponents[index] = static_cast<std::int16_t>(facts.exponent);
     }
     if (task.codes != nullptr) {
-      Codes codes(cell, codec, facts.exponent, best.byte);
+      Codes codes(cell, codec, task.coding, facts.exponent, best.byte);
       codes.exchange(thread, &staged[slot * Codes::kStagedWords]);
       std::uint8_t* out = task.codes + (first + index) * block_bytes;
       if (exists && is_row) codes.store_row(codec.bits(), thread, block_bytes, out);
@@ -88,8 +92,9 @@ __global__ __launch_bounds__(kBlockThreads, 2) void search_strip(SearchCells tas
 cudaError_t search_cells(const SearchCells& task, cudaStream_t stream) {
   const BlockGrid& grid = task.piece.grid;
   const auto strips = static_cast<unsigned>(ceil_div(task.piece.cells.count, task.strip_cells));
-  const auto start = [&](void (*kernel)(SearchCells)) {
-    return launch(kernel, dim3(strips), dim3(kBlockThreads), 0, stream, task);
+  const auto start = [&](void (*kernel)(SearchTask)) {
+    return launch(kernel, dim3(strips), dim3(kBlockThreads), 0, stream,
+                  SearchTask{task, CellCoding::of(task.codec)});
   };
   switch (held_weights(grid)) {
     case 16:
