@@ -3,7 +3,6 @@
 
 #include "device_array.hpp"
 #include "code_kernel_cases.hpp"
-#include "kernels/code_rounding.hpp"
 #include "kernels/encode.hpp"
 
 namespace afp {

@@ -60,9 +60,7 @@ constexpr std::size_t kStackBytes = std::size_t{256} << 10, kGuardBytes = 4096;
 constexpr std::size_t kStackShift = 448, kMaxStackShift = 32768;
 constexpr std::size_t kStaticSharedBytes = std::size_t{48} << 10;
 
-std::string text(const Place& place) {
-  return std::string(place.file) + ":" + std::to_string(place.line);
-}
+std::string text(const Place& place) { return std::string(place.file) + ":" + std::to_string(place.line); }
 std::string text(const uint3& index) {
   return "(" + std::to_string(index.x) + "," + std::to_string(index.y) + "," + std::to_string(index.z) + ")";
 }
@@ -82,9 +80,7 @@ struct Fiber {
     std::memcpy(frame + 6, &entry, sizeof(entry));
     top = frame;
   }
-  CUDA_EMULATOR_UNWATCHED void switch_to(Fiber& to) {
-    cuda_emulator_switch(&top, to.top);
-  }
+  CUDA_EMULATOR_UNWATCHED void switch_to(Fiber& to) { cuda_emulator_switch(&top, to.top); }
 #else
   ucontext_t context{};
   void prepare(void (*entry)()) {
@@ -93,9 +89,7 @@ struct Fiber {
     context.uc_stack.ss_size = size;
     makecontext(&context, entry, 0);
   }
-  CUDA_EMULATOR_UNWATCHED void switch_to(Fiber& to) {
-    swapcontext(&context, &to.context);
-  }
+  CUDA_EMULATOR_UNWATCHED void switch_to(Fiber& to) { swapcontext(&context, &to.context); }
 #endif
 };
 
@@ -265,6 +259,7 @@ void Grid::run_threads() {
     } while (!sanitizer::kThreads && begun_ < threads_);
   } catch (...) {
     exception_ = std::current_exception();
+    sanitizer::release(&grid_end_);
   }
 }
 
@@ -486,9 +481,7 @@ void warp_meeting(const char* name, unsigned mask, void* own, void (*combine)(vo
                   bool ordering, Place place) {
   grid().meet(name, mask, own, combine, ordering, place);
 }
-unsigned lane() {
-  return grid().lane();
-}
+unsigned lane() { return grid().lane(); }
 void fence() {
   static std::uint64_t key;
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -498,9 +491,7 @@ void fence() {
 void* shared_memory(SharedArray& array, std::size_t bytes, std::size_t alignment) {
   return grid().shared(array, bytes, alignment);
 }
-void* dynamic_shared_memory() {
-  return grid().dynamic_shared();
-}
+void* dynamic_shared_memory() { return grid().dynamic_shared(); }
 void run_grid(dim3 grid_size, dim3 block, std::size_t dynamic_bytes, std::uint64_t seed,
               const std::function<void()>& thread) {
   grid().run(grid_size, block, dynamic_bytes, seed, thread);
