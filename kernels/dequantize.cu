@@ -11,15 +11,13 @@ namespace afp::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWarpWeights = 1024;
-constexpr int kTileWeights = kWarpWeights * (kThreads / kWarp);
-constexpr int kMostWarpBytes = kWarpWeights * kMaxBits / 8;
+constexpr int kMostWarpBytes = kWarpCodes * kMaxBits / 8;
 constexpr int kStagedBytes =
     kMostWarpBytes + 32;  // a misaligned first vector, what is read beyond the last code
 
 struct DequantizeTask {
   CodeSpace space;
-  std::uint64_t tiles;
+  std::uint32_t tiles;  // whole ones of kWarpCodes codes, the flat kernel's
   std::uint64_t code_bytes;
   const std::uint8_t* scales;
   const std::uint8_t* codes;
@@ -54,7 +52,7 @@ struct Output {
       return make_uint4(pair(0), pair(2), pair(4), pair(6));
     }
   }
-  __device__ static void store_first(std::byte* weights, const uint4& vector, int begin, int end) {
+  __device__ static void store_some(std::byte* weights, const uint4& vector, int begin, int end) {
     const std::uint32_t words[4] = {vector.x, vector.y, vector.z, vector.w};
     for (int i = 0; i < kWeights; ++i) {
       if (i < begin || i >= end) continue;
@@ -71,69 +69,69 @@ __device__ inline float saturate(float value, float largest) {
   return fmaxf(fminf(value, largest), -largest);
 }
 
-// Bytes [begin, begin + 16) of the codes, counted from the 16-byte boundary before them, to shared memory;
-// those outside the codes are not read.
-__device__ uint4 load_codes(const DequantizeTask& task, std::uint64_t begin, int misaligned) {
+// Bytes [begin, begin + 16) of the codes, counted from the 16-byte boundary before them; those outside the
+// codes are not read.
+__device__ uint4 load_misaligned_codes(const DequantizeTask& task, std::uint64_t begin,
+                                       std::uint32_t misaligned) {
   const std::uint8_t* const from = task.codes - misaligned + begin;
-  if (begin >= static_cast<std::uint64_t>(misaligned) && begin + 16 <= task.code_bytes + misaligned)
+  if (begin >= misaligned && begin + 16 <= task.code_bytes + misaligned)
     return __ldcs(reinterpret_cast<const uint4*>(from));
   std::uint32_t words[4] = {};
+#pragma unroll
   for (int i = 0; i < 16; ++i)
-    if (begin + i >= static_cast<std::uint64_t>(misaligned) && begin + i < task.code_bytes + misaligned)
+    if (begin + i >= misaligned && begin + i < task.code_bytes + misaligned)
       words[i / 4] |= static_cast<std::uint32_t>(from[i]) << (8 * (i % 4));
   return make_uint4(words[0], words[1], words[2], words[3]);
 }
 
+// A tile's codes to shared memory, `misaligned` bytes behind its beginning.
+__device__ void stage_codes(const DequantizeTask& task, std::uint32_t tile, std::uint32_t lane,
+                            std::uint32_t misaligned, uint4* staged) {
+  const std::uint32_t vectors = kWarpCodes / 8 / 16 * static_cast<std::uint32_t>(task.bits);
+  if (misaligned == 0) {
+    const auto* const from =
+        reinterpret_cast<const uint4*>(task.codes) + std::uint64_t{tile} * vectors + lane;
+    if (lane < vectors) staged[lane] = __ldcs(from);
+    if (lane + kWarp < vectors) staged[lane + kWarp] = __ldcs(from + kWarp);
+  } else {
+    const std::uint64_t begin = std::uint64_t{tile} * vectors * 16;
+#pragma unroll 1
+    for (std::uint32_t i = lane; i <= vectors; i += kWarp)
+      staged[i] = load_misaligned_codes(task, begin + 16 * i, misaligned);
+  }
+}
+
 // Weight i has code i, and 16-byte vectors of weights are aligned.
 template <DType dtype, bool kPair>
-__global__ __launch_bounds__(kThreads, 4) void dequantize_flat_kernel(const DequantizeTask task) {
+__global__ __launch_bounds__(kThreads, 5) void dequantize_flat_kernel(const DequantizeTask task) {
   using Out = Output<dtype>;
-  constexpr int kSteps = kWarpWeights / kWarp / Out::kWeights;
+  constexpr int kSteps = kWarpCodes / kWarp / Out::kWeights;
+  constexpr int kStride = kWarp * Out::kWeights;
   AFP_SHARED(uint4, staged_vectors, kThreads / kWarp * kStagedBytes / 16);
-  const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
+  const std::uint32_t lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const std::uint32_t tile = blockIdx.x * (kThreads / kWarp) + warp;
+  if (tile >= task.tiles) return;
   uint4* const staged = staged_vectors + warp * (kStagedBytes / 16);
-  const auto* const words = reinterpret_cast<const std::uint32_t*>(staged);
-  const CodeSpace& space = task.space;
-  const int misaligned = static_cast<int>(reinterpret_cast<std::uintptr_t>(task.codes) % 16);
-  const int vectors = 8 * task.bits + (misaligned != 0);
-  const float tensor_scale = task.tensor_factor();
-
-  const std::uint64_t warp_first =
-      std::uint64_t{blockIdx.x} * kTileWeights + static_cast<std::uint64_t>(warp * kWarpWeights);
-  if (warp_first >= space.weights) return;
-  const std::uint64_t first = warp_first + static_cast<std::uint64_t>(lane * Out::kWeights);
-  const std::uint64_t first_byte = warp_first / 8 * static_cast<std::uint64_t>(task.bits);
-
-  for (int i = lane; i < vectors; i += kWarp) staged[i] = load_codes(task, first_byte + 16 * i, misaligned);
+  const std::uint32_t misaligned = reinterpret_cast<std::uintptr_t>(task.codes) % 16;
   std::uint32_t bytes[kSteps];
-  if (space.kind == BlockKind::row) {
-    std::uint64_t column, row = space.by_row.divide(space.first_code + first, column);
-#pragma unroll
-    for (int k = 0; k < kSteps; ++k) {
-      bytes[k] = first + k * kWarp * Out::kWeights < space.weights ? task.scales[row] : 0;
-      column += kWarp * Out::kWeights;
-      for (; column >= space.row_codes; column -= space.row_codes) ++row;
-    }
-  } else {
-#pragma unroll
-    for (int k = 0; k < kSteps; ++k) {
-      const std::uint64_t i = first + k * kWarp * Out::kWeights;
-      bytes[k] = i < space.weights ? task.scales[space.scale_index(i, 0)] : 0;
-    }
-  }
+  load_scale_bytes<kSteps, kStride>(task.space, task.scales, tile, lane * Out::kWeights, bytes);
+  const float tensor_scale = task.tensor_factor();
+  stage_codes(task, tile, lane, misaligned, staged);
   __syncwarp();
 
+  const auto* const words = reinterpret_cast<const std::uint32_t*>(staged);
+  const std::uint64_t first = std::uint64_t{tile} * kWarpCodes + lane * Out::kWeights;
+  auto* const out = reinterpret_cast<uint4*>(task.weights + first * weight_bytes(dtype));
+  std::uint32_t bit = 8 * misaligned + lane * (Out::kWeights * task.bits);
 #pragma unroll
-  for (int k = 0; k < kSteps; ++k) {
-    const std::uint64_t i = first + k * kWarp * Out::kWeights;
+  for (int k = 0; k < kSteps; ++k, bit += kStride * task.bits) {
     const CodeValues values =
         choose(task.values[0], task.values[1], kPair && (bytes[k] & kUe4m3Alternative) != 0);
     const float scale = task.scale_bytes.scale(bytes[k]);
-    const int bit = 8 * misaligned + (k * kWarp + lane) * Out::kWeights * task.bits;
     const std::uint32_t* const window = words + bit / 32;
-    std::uint32_t fours[2] = {__funnelshift_r(window[0], window[1], static_cast<unsigned>(bit)), 0};
+    std::uint32_t fours[2] = {__funnelshift_r(window[0], window[1], bit), 0};
     if constexpr (dtype != DType::F32) {
-      const std::uint32_t high = __funnelshift_r(window[1], window[2], static_cast<unsigned>(bit));
+      const std::uint32_t high = __funnelshift_r(window[1], window[2], bit);
       fours[1] =
           static_cast<std::uint32_t>((static_cast<std::uint64_t>(high) << 32 | fours[0]) >> (4 * task.bits));
     }
@@ -143,35 +141,32 @@ __global__ __launch_bounds__(kThreads, 4) void dequantize_flat_kernel(const Dequ
     // Rounding is monotone: where the largest value fits, all do.
     if (!(values.largest_value * scale * tensor_scale <= Out::kLargest))
       for (int j = 0; j < Out::kWeights; ++j) weights[j] = saturate(weights[j], Out::kLargest);
-    const uint4 vector = Out::vector(weights);
-    std::byte* const to = task.weights + i * weight_bytes(dtype);
-    if (i + Out::kWeights <= space.weights)
-      __stcs(reinterpret_cast<uint4*>(to), vector);
-    else if (i < space.weights)
-      Out::store_first(to, vector, 0, static_cast<int>(space.weights - i));
+    __stcs(out + k * kWarp, Out::vector(weights));
   }
 }
 
-// Any shape and alignment: a thread takes the weights of an aligned vector one by one, wherever their codes
-// are.
+// Any shape and alignment, and what is left of a flat range, weights from `begin` on: a thread takes the
+// weights of an aligned vector one by one, wherever their codes are.
 template <DType dtype>
-__global__ __launch_bounds__(kThreads) void dequantize_any_kernel(const DequantizeTask task, int head) {
+__global__ __launch_bounds__(kThreads) void dequantize_any_kernel(const DequantizeTask task,
+                                                                  std::uint64_t begin,
+                                                                  std::uint32_t misaligned) {
   using Out = Output<dtype>;
   const CodeSpace& space = task.space;
-  const std::uint64_t vector_index = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
-  // The first vector begins `head` weights before the range.
-  const std::uint64_t begin = vector_index == 0 ? static_cast<std::uint64_t>(head) : 0;
-  const std::uint64_t first = vector_index * Out::kWeights + begin - head;  // in the range
+  // The first vector begins `misaligned` weights before them.
+  const std::uint64_t index = (std::uint64_t{blockIdx.x} * kThreads + threadIdx.x) * Out::kWeights;
+  const int skip = index == 0 ? static_cast<int>(misaligned) : 0;
+  const std::uint64_t first = begin + index + skip - misaligned;
   if (first >= space.weights) return;
-  const std::uint64_t end =
-      space.weights - first < Out::kWeights - begin ? begin + space.weights - first : Out::kWeights;
+  const std::uint64_t left = space.weights - first + skip;
+  const int end = left < Out::kWeights ? static_cast<int>(left) : Out::kWeights;
   const float tensor_scale = task.tensor_factor();
 
   std::uint64_t column, row;
   row = space.by_column.divide(space.first_code + first, column);
   float weights[Out::kWeights] = {};
   for (int j = 0; j < Out::kWeights; ++j) {
-    if (j < static_cast<int>(begin) || j >= static_cast<int>(end)) continue;
+    if (j < skip || j >= end) continue;
     const std::uint64_t code = row * space.row_codes + column - space.first_code;
     const std::uint32_t byte = task.scales[space.scale_index(code, row)];
     const CodeValues values = choose(task.values[0], task.values[1], task.scale_bytes.is_second(byte));
@@ -184,29 +179,34 @@ __global__ __launch_bounds__(kThreads) void dequantize_any_kernel(const Dequanti
     }
   }
   const uint4 vector = Out::vector(weights);
-  std::byte* const to = task.weights + (first - begin) * weight_bytes(dtype);
-  if (begin == 0 && end == Out::kWeights)
-    __stcs(reinterpret_cast<uint4*>(to), vector);
+  std::byte* const to = task.weights + (first - skip) * weight_bytes(dtype);
+  if (skip == 0 && end == Out::kWeights)
+    *reinterpret_cast<uint4*>(to) = vector;
   else
-    Out::store_first(to, vector, static_cast<int>(begin), static_cast<int>(end));
+    Out::store_some(to, vector, skip, end);
 }
 
 template <DType dtype>
-cudaError_t launch_dequantize(const DequantizeTask& task, cudaStream_t stream) {
+cudaError_t launch_dequantize(DequantizeTask& task, cudaStream_t stream) {
   using Out = Output<dtype>;
-  const std::uint64_t misaligned = reinterpret_cast<std::uintptr_t>(task.weights) % sizeof(uint4);
-  if (task.space.is_flat && misaligned == 0) {
-    const dim3 grid(static_cast<unsigned>(ceil_div(task.space.weights, std::uint64_t{kTileWeights})));
-    return launch(
+  constexpr std::uint64_t kWarps = kThreads / kWarp;
+  const std::uint64_t misaligned =
+      reinterpret_cast<std::uintptr_t>(task.weights) % sizeof(uint4) / weight_bytes(dtype);
+  if (task.space.is_flat && misaligned == 0 && task.space.weights >= kWarpCodes) {
+    task.tiles = static_cast<std::uint32_t>(task.space.weights / kWarpCodes);
+    const cudaError_t error = launch(
         task.scale_bytes.is_pair ? dequantize_flat_kernel<dtype, true> : dequantize_flat_kernel<dtype, false>,
-        grid, dim3(kThreads), 0, stream, task);
+        dim3(static_cast<unsigned>(ceil_div(std::uint64_t{task.tiles}, kWarps))), dim3(kThreads), 0, stream,
+        task);
+    if (error != cudaSuccess) return error;
   }
-  const std::uint64_t head = misaligned / weight_bytes(dtype);
-  const std::uint64_t vectors = ceil_div(task.space.weights + head, std::uint64_t{Out::kWeights});
-  if (task.space.weights == 0) return cudaSuccess;
+  const std::uint64_t begin = std::uint64_t{task.tiles} * kWarpCodes;
+  if (begin == task.space.weights) return cudaSuccess;
+  const std::uint64_t vectors =
+      ceil_div(task.space.weights - begin + misaligned, static_cast<std::uint64_t>(Out::kWeights));
   return launch(dequantize_any_kernel<dtype>,
                 dim3(static_cast<unsigned>(ceil_div(vectors, std::uint64_t{kThreads}))), dim3(kThreads), 0,
-                stream, task, static_cast<int>(head));
+                stream, task, begin, static_cast<std::uint32_t>(misaligned));
 }
 
 }  // namespace

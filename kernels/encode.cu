@@ -14,13 +14,12 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kGroup = 8;  // codes a thread packs at a time, N bytes
 constexpr int kSteps = 4;  // groups a thread has in flight
-constexpr int kWarpCodes = kWarp * kGroup * kSteps;
-constexpr int kTileCodes = kWarpCodes * (kThreads / kWarp);
+static_assert(kWarp * kGroup * kSteps == kWarpCodes);
 constexpr int kMostWarpBytes = kWarpCodes * kMaxBits / 8;
 
 struct EncodeTask {
   CodeSpace space;
-  std::uint64_t tiles;
+  std::uint32_t warp_tiles;  // those of kWarpCodes codes that the flat kernel encodes
   const std::byte* weights;
   const std::uint8_t* scales;
   std::uint8_t* codes;
@@ -29,6 +28,7 @@ struct EncodeTask {
   CodeRounding rounding[2];
   CodePacking packing;
   int bits;
+  std::uint32_t many_blocks;
 };
 
 // Eight weights as they lie in memory.
@@ -49,7 +49,7 @@ struct Group {
   __device__ std::uint32_t signs(int half) const {
     if constexpr (dtype == DType::F32) {
       const float w[4] = {weight(4 * half), weight(4 * half + 1), weight(4 * half + 2), weight(4 * half + 3)};
-      return signs_of_words(w);
+      return signs_of_floats(w);
     } else {
       return half == 0 ? signs_of_halves(vectors[0].x, vectors[0].y)
                        : signs_of_halves(vectors[0].z, vectors[0].w);
@@ -80,156 +80,168 @@ __device__ Group<dtype> load_group(const std::byte* weights, int count) {
   return group;
 }
 
-// Where the groups of a thread begin: codes first, first + 256, ... of the range.
-class GroupCursor {
- public:
-  __device__ GroupCursor(const CodeSpace& space, std::uint64_t first) : code_(first) {
-    row_ = space.by_row.divide(space.first_code + first, column_);
-  }
-  __device__ void advance(const CodeSpace& space) {
-    code_ += kWarp * kGroup;
-    column_ += kWarp * kGroup;
-    while (column_ >= space.row_codes) {
-      column_ -= space.row_codes;
-      ++row_;
+// Reciprocals of all scale bytes, by the threads of a block together.
+__device__ void fill_reciprocals(const EncodeTask& task, float* reciprocals) {
+  BlockCodec codec = task.codec;
+  if (task.tensor_scale != nullptr) codec.tensor_scale = *task.tensor_scale;
+  reciprocals[threadIdx.x] = codec.reciprocal(threadIdx.x);
+}
+
+// A thread's groups of weights, the scale bytes of their blocks, and what becomes of them.
+template <DType dtype>
+struct GroupsInHand {
+  Group<dtype> weights[kSteps];
+  std::uint32_t bytes[kSteps];
+
+  template <bool kPair>
+  __device__ void encode(const EncodeTask& task, const float* reciprocals, std::uint8_t* staged) const {
+    std::uint32_t codes[kSteps][2];
+#pragma unroll
+    for (int k = 0; k < kSteps; ++k) {
+      const CodeRounding rounding =
+          choose(task.rounding[0], task.rounding[1], kPair && (bytes[k] & kUe4m3Alternative) != 0);
+      const float reciprocal = reciprocals[bytes[k]];
+      for (int half = 0; half < 2; ++half) {
+        const float w[4] = {weights[k].weight(4 * half), weights[k].weight(4 * half + 1),
+                            weights[k].weight(4 * half + 2), weights[k].weight(4 * half + 3)};
+        codes[k][half] = encode_four(w, weights[k].signs(half), reciprocal, rounding, task.packing);
+      }
     }
-  }
-  __device__ std::uint64_t row() const { return row_; }
-  // The group's first weight in the range, and how many weights it has.
-  __device__ std::uint64_t weight(const CodeSpace& space) const {
-    return row_ * space.columns + column_ - space.first_code;
-  }
-  __device__ int count(const CodeSpace& space) const {
-    if (code_ >= space.codes || column_ >= space.columns) return 0;
-    const std::uint64_t left = space.columns - column_;
-    return left < kGroup ? static_cast<int>(left) : kGroup;
+    stage(codes, task, staged);
   }
 
  private:
-  std::uint64_t code_, row_, column_;
+  // Two times four codes, 8 N bits, to the groups' N bytes each of the warp's.
+  __device__ static void stage(const std::uint32_t (&codes)[kSteps][2], const EncodeTask& task,
+                               std::uint8_t* staged) {
+    const int bits = task.bits;
+    staged += static_cast<int>(threadIdx.x % kWarp) * bits;
+    const int stride = kWarp * bits;
+    if (bits == 8) {
+      for (int k = 0; k < kSteps; ++k, staged += stride)
+        *reinterpret_cast<uint2*>(staged) = make_uint2(codes[k][0], codes[k][1]);
+      return;
+    }
+    const std::uint32_t factor = task.packing.second_factor;
+    if (bits == 4) {
+      for (int k = 0; k < kSteps; ++k, staged += stride)
+        *reinterpret_cast<std::uint32_t*>(staged) = codes[k][0] + codes[k][1] * factor;
+      return;
+    }
+    for (int k = 0; k < kSteps; ++k, staged += stride) {
+      const std::uint64_t all = codes[k][0] + static_cast<std::uint64_t>(codes[k][1]) * factor;
+      if (bits % 2 == 0) {  // 2 or 6
+        auto* const halves = reinterpret_cast<std::uint16_t*>(staged);
+        halves[0] = static_cast<std::uint16_t>(all);
+        if (bits == 2) continue;
+        halves[1] = static_cast<std::uint16_t>(all >> 16);
+        halves[2] = static_cast<std::uint16_t>(all >> 32);
+        continue;
+      }
+      const auto byte = [&](int i) { staged[i] = static_cast<std::uint8_t>(all >> (8 * i)); };
+      byte(0), byte(1), byte(2);
+      if (bits == 3) continue;
+      byte(3), byte(4);
+      if (bits == 5) continue;
+      byte(5), byte(6);
+    }
+  }
 };
 
-// Two times four codes, 8 N bits, to the group's N bytes of the warp's.
-__device__ void stage_group(std::uint8_t* staged, int bits, const CodePacking& packing, std::uint32_t first,
-                            std::uint32_t second) {
-  if (bits == 8) {
-    *reinterpret_cast<uint2*>(staged) = make_uint2(first, second);
-    return;
-  }
-  if (bits == 4) {
-    *reinterpret_cast<std::uint32_t*>(staged) = first + second * packing.second_factor;
-    return;
-  }
-  std::uint64_t codes = first + static_cast<std::uint64_t>(second) * packing.second_factor;
-  if (bits % 2 == 0) {
-    for (int i = 0; i < bits / 2; ++i, codes >>= 16)
-      reinterpret_cast<std::uint16_t*>(staged)[i] = static_cast<std::uint16_t>(codes);
-  } else {
-    for (int i = 0; i < bits; ++i, codes >>= 8) staged[i] = static_cast<std::uint8_t>(codes);
-  }
+// Whole warps of codes, weight i being code i, and weights aligned to 16 bytes.
+template <DType dtype>
+__device__ void load_flat(const EncodeTask& task, std::uint32_t warp_tile, GroupsInHand<dtype>& groups) {
+  constexpr int kVectors = Group<dtype>::kVectors;
+  const std::uint32_t lane = threadIdx.x % kWarp;
+  const std::uint64_t first = std::uint64_t{warp_tile} * kWarpCodes + lane * kGroup;
+  const auto* const vectors = reinterpret_cast<const uint4*>(task.weights + first * weight_bytes(dtype));
+#pragma unroll
+  for (int k = 0; k < kSteps; ++k)
+    for (int i = 0; i < kVectors; ++i)
+      groups.weights[k].vectors[i] = __ldcs(vectors + k * kWarp * kVectors + i);
+  load_scale_bytes<kSteps, kWarp * kGroup>(task.space, task.scales, warp_tile, lane * kGroup, groups.bytes);
 }
 
-// The warp's staged bytes to their place; `left`: bytes of codes from there on.
-__device__ void store_codes(const std::uint8_t* staged, std::uint8_t* codes, std::uint64_t left, int bits,
-                            int lane) {
-  for (int begin = 16 * lane; begin < kWarpCodes / 8 * bits; begin += 16 * kWarp) {
-    if (static_cast<std::uint64_t>(begin) + 16 <= left) {
-      __stcs(reinterpret_cast<uint4*>(codes + begin), *reinterpret_cast<const uint4*>(staged + begin));
-    } else {
-      for (int i = begin; i < begin + 16 && static_cast<std::uint64_t>(i) < left; ++i) codes[i] = staged[i];
-    }
-  }
-}
-
-template <DType dtype, RoundingKind kind, bool kFlat>
-__global__ __launch_bounds__(kThreads, 4) void encode_kernel(const EncodeTask task) {
+template <DType dtype, bool kPair>
+__global__ __launch_bounds__(kThreads, 4) void encode_flat_kernel(const EncodeTask task) {
   AFP_SHARED(float, reciprocals, 256);
   AFP_SHARED(uint4, staged_vectors, kThreads / kWarp * kMostWarpBytes / 16);
-  const int lane = static_cast<int>(threadIdx.x % kWarp), warp = static_cast<int>(threadIdx.x / kWarp);
-  std::uint8_t* const staged = reinterpret_cast<std::uint8_t*>(staged_vectors) + warp * kMostWarpBytes;
-  const CodeSpace& space = task.space;
-  constexpr std::uint64_t kWeightBytes = weight_bytes(dtype);
-  bool has_reciprocals = false;
-
-  for (std::uint64_t tile = blockIdx.x; tile < task.tiles; tile += gridDim.x) {
-    const std::uint64_t warp_first = tile * kTileCodes + static_cast<std::uint64_t>(warp * kWarpCodes);
-    const std::uint64_t first = warp_first + static_cast<std::uint64_t>(lane * kGroup);
-    Group<dtype> groups[kSteps];
-    std::uint32_t bytes[kSteps];
-    const bool is_whole = kFlat && warp_first + kWarpCodes <= space.weights;
-    if (kFlat && is_whole) {
-      const std::byte* const weights = task.weights + first * kWeightBytes;
-#pragma unroll
-      for (int k = 0; k < kSteps; ++k)
-        for (int i = 0; i < Group<dtype>::kVectors; ++i)
-          groups[k].vectors[i] =
-              __ldcs(reinterpret_cast<const uint4*>(weights) + k * kWarp * Group<dtype>::kVectors + i);
-    }
-    if (kFlat && is_whole && space.kind != BlockKind::row) {
-#pragma unroll
-      for (int k = 0; k < kSteps; ++k)
-        bytes[k] = task.scales[space.scale_index(first + k * kWarp * kGroup, 0)];
-    } else {
-      GroupCursor cursor(space, first);
-#pragma unroll
-      for (int k = 0; k < kSteps; ++k, cursor.advance(space)) {
-        const int count = cursor.count(space);
-        if (!(kFlat && is_whole))
-          groups[k] = load_group<dtype>(task.weights + cursor.weight(space) * kWeightBytes, count);
-        bytes[k] = count == 0 ? 0 : task.scales[space.scale_index(first + k * kWarp * kGroup, cursor.row())];
-      }
-    }
-    if (!has_reciprocals) {  // while the first loads are on their way
-      BlockCodec codec = task.codec;
-      if (task.tensor_scale != nullptr) codec.tensor_scale = *task.tensor_scale;
-      reciprocals[threadIdx.x] = codec.reciprocal(threadIdx.x);
-      __syncthreads();
-      has_reciprocals = true;
-    }
-#pragma unroll
-    for (int k = 0; k < kSteps; ++k) {
-      const float reciprocal = reciprocals[bytes[k]];
-      const bool is_second = kind != RoundingKind::one_format && (bytes[k] & kUe4m3Alternative) != 0;
-      const CodeRounding rounding = choose(task.rounding[0], task.rounding[1], is_second);
-      std::uint32_t codes[2];
-      for (int half = 0; half < 2; ++half) {
-        const float w[4] = {groups[k].weight(4 * half), groups[k].weight(4 * half + 1),
-                            groups[k].weight(4 * half + 2), groups[k].weight(4 * half + 3)};
-        codes[half] = encode_four<kind>(w, groups[k].signs(half), reciprocal, rounding, task.packing);
-      }
-      stage_group(staged + (k * kWarp + lane) * task.bits, task.bits, task.packing, codes[0], codes[1]);
-    }
+  const std::uint32_t lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  uint4* const staged = staged_vectors + warp * (kMostWarpBytes / 16);
+  const std::uint32_t vectors = kWarpCodes / 8 / 16 * static_cast<std::uint32_t>(task.bits);
+  std::uint32_t tile = blockIdx.x * (kThreads / kWarp) + warp;
+  const std::uint32_t stride = gridDim.x * (kThreads / kWarp);
+  GroupsInHand<dtype> groups;
+  if (tile < task.warp_tiles) load_flat(task, tile, groups);
+  fill_reciprocals(task, reciprocals);  // while the first loads are on their way
+  __syncthreads();
+  while (tile < task.warp_tiles) {
+    groups.template encode<kPair>(task, reciprocals, reinterpret_cast<std::uint8_t*>(staged));
     __syncwarp();
-    const std::uint64_t bits = static_cast<std::uint64_t>(task.bits);
-    if (warp_first < space.codes)
-      store_codes(staged, task.codes + warp_first / 8 * bits, (space.codes - warp_first) / 8 * bits,
-                  task.bits, lane);
+    auto* const codes = reinterpret_cast<uint4*>(task.codes) + std::uint64_t{tile} * vectors + lane;
+    if (lane < vectors) __stcs(codes, staged[lane]);
+    if (lane + kWarp < vectors) __stcs(codes + kWarp, staged[lane + kWarp]);
+    tile += stride;
+    if (tile >= task.warp_tiles) return;
     __syncwarp();
+    load_flat(task, tile, groups);
   }
 }
 
-template <DType dtype, RoundingKind kind, bool kFlat>
-cudaError_t launch_encode(const EncodeTask& task, cudaStream_t stream) {
-  // Large tensors: several tiles a block, which share the reciprocals, but still many blocks.
-  constexpr std::uint64_t kManyBlocks = 8192;
-  const std::uint64_t per_block = task.tiles / kManyBlocks + 1;
-  const dim3 grid(static_cast<unsigned>((task.tiles + per_block - 1) / per_block));
-  return launch(encode_kernel<dtype, kind, kFlat>, grid, dim3(kThreads), 0, stream, task);
+// Any shape and alignment, and what is left of a flat range: codes from task.warp_tiles warps on.
+template <DType dtype>
+__global__ __launch_bounds__(kThreads) void encode_any_kernel(const EncodeTask task) {
+  AFP_SHARED(float, reciprocals, 256);
+  AFP_SHARED(uint4, staged_vectors, kThreads / kWarp * kMostWarpBytes / 16);
+  const std::uint32_t lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  auto* const staged = reinterpret_cast<std::uint8_t*>(staged_vectors + warp * (kMostWarpBytes / 16));
+  const CodeSpace& space = task.space;
+  fill_reciprocals(task, reciprocals);
+  __syncthreads();
+  const std::uint64_t warp_first =
+      (std::uint64_t{task.warp_tiles} + std::uint64_t{blockIdx.x} * (kThreads / kWarp) + warp) * kWarpCodes;
+  if (warp_first >= space.codes) return;
+  GroupsInHand<dtype> groups;
+  const std::uint64_t first = warp_first + lane * kGroup;
+  CodeCursor cursor(space, first);
+#pragma unroll
+  for (int k = 0; k < kSteps; ++k, cursor.advance(space, kWarp * kGroup)) {
+    const int count = cursor.weights_left(space, kGroup);
+    groups.weights[k] = load_group<dtype>(task.weights + cursor.weight(space) * weight_bytes(dtype), count);
+    groups.bytes[k] = count == 0 ? 0 : task.scales[cursor.scale_index(space)];
+  }
+  groups.template encode<true>(task, reciprocals, staged);
+  __syncwarp();
+  const std::uint64_t bits = static_cast<std::uint64_t>(task.bits);
+  const std::uint64_t left = (space.codes - warp_first) / 8 * bits;  // bytes
+  std::uint8_t* const codes = task.codes + warp_first / 8 * bits;
+  for (std::uint64_t begin = 16 * lane; begin < kWarpCodes / 8 * bits; begin += 16 * kWarp) {
+    if (begin + 16 <= left) {
+      *reinterpret_cast<uint4*>(codes + begin) = *reinterpret_cast<const uint4*>(staged + begin);
+    } else {
+      for (std::uint64_t i = begin; i < begin + 16 && i < left; ++i) codes[i] = staged[i];
+    }
+  }
 }
 
 template <DType dtype>
-cudaError_t launch_encode(const EncodeTask& task, cudaStream_t stream) {
-  if (!task.space.is_flat || reinterpret_cast<std::uintptr_t>(task.weights) % sizeof(uint4) != 0)
-    return launch_encode<dtype, RoundingKind::any, false>(task, stream);
-  switch (rounding_kind(task.codec)) {
-    case RoundingKind::few_binades:
-      return launch_encode<dtype, RoundingKind::few_binades, true>(task, stream);
-    case RoundingKind::one_format:
-      return launch_encode<dtype, RoundingKind::one_format, true>(task, stream);
-    case RoundingKind::any:
-      break;
+cudaError_t launch_encode(EncodeTask& task, cudaStream_t stream) {
+  constexpr std::uint64_t kWarps = kThreads / kWarp;
+  const bool is_flat =
+      task.space.is_flat && reinterpret_cast<std::uintptr_t>(task.weights) % sizeof(uint4) == 0;
+  if (is_flat && task.space.weights >= kWarpCodes) {
+    task.warp_tiles = static_cast<std::uint32_t>(task.space.weights / kWarpCodes);
+    // Tiles of a block share the reciprocals.
+    const std::uint64_t tiles = ceil_div(std::uint64_t{task.warp_tiles}, kWarps);
+    const dim3 grid(static_cast<unsigned>(ceil_div(tiles, tiles / task.many_blocks + 1)));
+    const cudaError_t error = launch(
+        task.codec.format_count == 2 ? encode_flat_kernel<dtype, true> : encode_flat_kernel<dtype, false>,
+        grid, dim3(kThreads), 0, stream, task);
+    if (error != cudaSuccess) return error;
   }
-  return launch_encode<dtype, RoundingKind::any, true>(task, stream);
+  const std::uint64_t left = ceil_div(task.space.codes, std::uint64_t{kWarpCodes}) - task.warp_tiles;
+  return launch(encode_any_kernel<dtype>, dim3(static_cast<unsigned>(ceil_div(left, kWarps))), dim3(kThreads),
+                0, stream, task);
 }
 
 }  // namespace
@@ -239,7 +251,6 @@ cudaError_t encode(const Encode& request, cudaStream_t stream) {
   const BlockCodec& codec = request.codec;
   EncodeTask task{};
   task.space = CodeSpace::of(piece.grid, piece.cells);
-  task.tiles = ceil_div(task.space.codes, std::uint64_t{kTileCodes});
   task.weights = piece.weights;
   task.scales = request.scales;
   task.codes = request.codes;
@@ -249,6 +260,7 @@ cudaError_t encode(const Encode& request, cudaStream_t stream) {
     task.rounding[i] = CodeRounding::of(codec.formats[i < codec.format_count ? i : 0]);
   task.packing = CodePacking::of(codec.bits());
   task.bits = codec.bits();
+  task.many_blocks = request.many_blocks;
   switch (piece.dtype) {
     case DType::BF16:
       return launch_encode<DType::BF16>(task, stream);

@@ -120,7 +120,7 @@ TEST(BlockSearch, IsWhatTheCpuBackendDoes) {
     for (const char* const block : {"row", "16", "32", "64", "128"})
       for (const DType dtype : kDTypes)
         for (const sample::Family family : sample::kFamilies) {
-          if (sample::bits(18, ++number) % (sample::kInstrumented ? 12 : 2) != 0) continue;
+          if (sample::bits(18, ++number) % (sample::kSlow ? 12 : 2) != 0) continue;
           // Rows of one cell only.
           const Shape& shape =
               std::string(block) == "row" ? shapes[number % 3 * 2] : shapes[number % std::size(shapes)];
