@@ -121,7 +121,9 @@ class RowCell {
     const int asked = scan.asked();
 #pragma unroll 1
     for (int i = 0; cell_.any(i < asked); ++i) {
-      const float error = cell_.error(scan.trial(i));
+      BlockTrial trial = scan.trial(i);
+      trial.may_clip = cell_.any(trial.may_clip);
+      const float error = cell_.error(trial);
       own = thread() == i ? error : own;
     }
     if (!cell_.any(scan.limit_clips())) return own;
@@ -153,8 +155,7 @@ __device__ inline double quad_value(double value, int thread) {
 }
 
 // `lanes` threads a row: 8, 16 or 32.
-__global__ __launch_bounds__(kShortThreads) void search_short_rows(const __grid_constant__ RowTask task,
-                                                                   int lanes) {
+__global__ __launch_bounds__(kShortThreads) void search_short_rows(RowTask task, int lanes) {
   const unsigned teams = static_cast<unsigned>(kShortThreads / lanes);
   const unsigned team = threadIdx.x / static_cast<unsigned>(lanes);
   const unsigned member = threadIdx.x % static_cast<unsigned>(lanes);
@@ -294,7 +295,7 @@ class LongRow {
 
 // A block a row, of blockDim.x / 4 cells where it is resident.
 template <bool kResident>
-__global__ __launch_bounds__(kLongThreads) void search_long_rows(const __grid_constant__ RowTask task) {
+__global__ __launch_bounds__(kLongThreads) void search_long_rows(RowTask task) {
   AFP_SHARED(float, shared, LongRow<kResident>::kSharedFloats);
   LongRow<kResident> weights(task, shared);
   for (std::uint64_t group = blockIdx.x; group < task.groups; group += gridDim.x) {
@@ -327,8 +328,7 @@ __global__ __launch_bounds__(kLongThreads) void search_long_rows(const __grid_co
 constexpr int kStripThreads = 128;
 
 // A thread a candidate and strip.
-__global__ __launch_bounds__(kStripThreads) void add_rows(const __grid_constant__ RowTask task,
-                                                          std::uint64_t rows_per_strip,
+__global__ __launch_bounds__(kStripThreads) void add_rows(RowTask task, std::uint64_t rows_per_strip,
                                                           std::uint64_t strips) {
   const std::uint64_t candidate = blockIdx.y;
   const StripSums* const rows = task.search.row_sums + candidate * task.rows;

@@ -95,7 +95,7 @@ std::vector<TensorCodec> some_candidates(const std::string& block, const Shape& 
 TEST(CostCellsKernel, GivesWhatTheCpuBackendGives) {
   const auto backend = make_cpu_backend(1);
   std::uint64_t number = 0;
-  for (int round = 0; round < (sample::kSlow ? 1 : 3); ++round)
+  for (int round = 0; round < (sample::kSlow ? 1 : 6); ++round)
     for (const char* const block : {"row", "16", "32", "64", "128"})
       for (const DType dtype : kDTypes)
         for (const Family family : sample::kFamilies) {

@@ -51,7 +51,7 @@ TEST(SearchCellsKernel, GivesWhatTheCpuBackendGives) {
     for (const char* const block : {"row", "16", "32", "64", "128"})
       for (const DType dtype : kDTypes)
         for (const Family family : sample::kFamilies) {
-          if (sample::bits(28, ++number) % (sample::kSlow ? 80 : 8) != 0) continue;
+          if (sample::bits(28, ++number) % (sample::kSlow ? 40 : 2) != 0) continue;
           const Shape& shape = cell_shape(block, number);
           const Tensor tensor{with_block(text, block), shape,
                               sample::make(dtype, family, element_count(shape), number)};

@@ -10,6 +10,7 @@
 #include "afp/block_sample.hpp"
 #include "afp/block_search.hpp"
 #include "afp/error.hpp"
+#include "afp/tensor_scale_scan.hpp"
 #include "host/cuda/parts.hpp"
 #include "host/cuda/pinned_memory.hpp"
 #include "host/cuda/range.hpp"
@@ -22,6 +23,7 @@
 #include "kernels/search_cells.hpp"
 #include "kernels/search_rows.hpp"
 #include "kernels/statistics.hpp"
+#include "kernels/tensor_costs.hpp"
 #include "kernels/weighted_errors.hpp"
 
 namespace afp {
@@ -302,6 +304,77 @@ class CudaBackend final : public Backend {
     });
   }
 
+  void choose_tensor_scales(const KeyTable& keys, std::span<const Encoding> candidates,
+                            std::span<std::optional<TensorScale>> scales) const override {
+    const cuda::Range range("choose_tensor_scales");
+    std::vector<BlockCodec> codecs;
+    for (const Encoding& encoding : candidates) codecs.push_back(block_codec({encoding, 1.0f}));
+    std::vector<TensorScale> found(candidates.size());
+    run_job([&](Job& job) {
+      const auto base = job.input(std::span(keys.base));
+      const auto count_base = job.input(std::span(keys.count_base));
+      const auto count_inside = job.input(std::span(keys.count_inside));
+      const auto mean = job.input(std::span(keys.mean));
+      const auto spread = job.input(std::span(keys.spread));
+      const auto facts = job.input<kernels::KeyFacts>(1, [&](std::span<kernels::KeyFacts> one) {
+        one[0] = {};
+        one[0].absmax = keys.absmax;
+        one[0].slots = static_cast<std::uint32_t>(keys.slots());
+      });
+      const auto tensor = job.input<kernels::CostTensor>(1, [&](std::span<kernels::CostTensor> one) {
+        one[0] = {};
+        one[0].keys = {job.at(facts),
+                       job.at(base),
+                       job.at(count_base),
+                       job.at(count_inside),
+                       job.at(mean),
+                       job.at(spread),
+                       nullptr,
+                       nullptr};
+      });
+      const auto candidate_codecs = job.input(std::span<const BlockCodec>(codecs));
+      const auto costs = job.output<double>(codecs.size());
+      const auto tensor_scales = job.output<TensorScale>(codecs.size());
+      job.start();
+      job.run(kernels::tensor_costs(
+          {keys.dtype, Objective::mse, job.at(tensor), job.at(candidate_codecs), 1,
+           static_cast<std::uint32_t>(codecs.size()), job.at(costs), job.at(tensor_scales)},
+          job.stream()));
+      job.deliver(tensor_scales, std::span(found));
+    });
+    for (std::size_t c = 0; c < candidates.size(); ++c) {
+      scales[c].reset();
+      if (keys.absmax == 0.0f || keys_decide(keys.dtype, candidates[c].scale)) scales[c] = found[c];
+    }
+  }
+
+  void compare_shares(const MagnitudeShares& magnitudes, std::span<const LevelShares> rounded,
+                      std::span<double> divergences) const override {
+    const cuda::Range range("compare_shares");
+    std::vector<double> levels, shares;
+    std::vector<std::uint32_t> first = {0};
+    for (const LevelShares& distribution : rounded) {
+      levels.insert(levels.end(), distribution.levels.begin(), distribution.levels.end());
+      shares.insert(shares.end(), distribution.shares.begin(), distribution.shares.end());
+      first.push_back(static_cast<std::uint32_t>(levels.size()));
+    }
+    run_job([&](Job& job) {
+      const auto points = job.input(std::span(magnitudes.points));
+      const auto point_shares = job.input(std::span(magnitudes.shares));
+      const auto all_levels = job.input(std::span<const double>(levels));
+      const auto level_shares = job.input(std::span<const double>(shares));
+      const auto first_level = job.input(std::span<const std::uint32_t>(first));
+      const auto found = job.output<double>(rounded.size());
+      job.start();
+      job.run(kernels::compare_shares(
+          {job.at(points), job.at(point_shares), static_cast<std::uint32_t>(magnitudes.points.size()),
+           job.at(all_levels), job.at(level_shares), job.at(first_level),
+           static_cast<std::uint32_t>(rounded.size()), job.at(found)},
+          job.stream()));
+      job.deliver(found, divergences);
+    });
+  }
+
   void choose_scales(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,
                      std::span<const std::span<std::uint8_t>> scales,
                      std::span<const std::span<StripSums>> sums) const override {
@@ -493,6 +566,23 @@ class CudaBackend final : public Backend {
   template <class Body>
   void for_each_part(const WeightPiece& piece, const Body& body) const {
     cuda::for_each_part(lanes_, piece.grid, piece.cells, body);
+  }
+
+  // One job that cannot be cut into parts.
+  template <class Body>
+  void run_job(const Body& body) const {
+    const cuda::CurrentDevice restored;
+    const auto run = [&] {
+      Job job(lanes_.take());
+      body(job);
+      job.finish();
+    };
+    try {
+      run();
+    } catch (const cuda::OutOfMemory&) {
+      lanes_.release_idle_memory();
+      run();
+    }
   }
 
   static void require_choice(const WeightPiece& piece) {
