@@ -42,7 +42,6 @@ class TakenCells {
   __device__ unsigned cell_of(unsigned slot) const {
     std::uint64_t cell = slot;
     if (one_in_ != 1) {
-      if (slot >= slots_) return kNone;
       const std::uint64_t unit = sampled_unit(first_group_ + slot / kSampleCells, one_in_, units_);
       if (unit < first_unit_) return kNone;
       cell = (unit - first_unit_) * kSampleCells + slot % kSampleCells;
@@ -60,7 +59,7 @@ class TakenCells {
 // Errors of magnitudes rounded to M bits of their own, for the M of wide Formats under e8m0: what each of
 // these costs a block that has none of its subnormal values and does not clip. No scale can do better.
 struct RelativeErrors {
-  float smallest;  // magnitude of the block but zero
+  float smallest;  // magnitude of the thread's but zero
   float errors[kWideMantissas];
 };
 
@@ -86,9 +85,7 @@ __device__ bool is_relative(const HeldCell<kWeights, kThreads>& cell, const Bloc
   const int x = e8m0_first_exponent(format.exponents, facts.absmax) - facts.exponent;
   const float scale = bits_float(static_cast<std::uint32_t>(x + 127) << 23);
   const float least = scale * format.rounding.min_normal;
-  const bool exact =
-      facts.absmax == 0.0f || (facts.first <= scale * format.rounding.max_value && least <= smallest);
-  return !cell.any(!exact);
+  return !cell.any(facts.first > scale * format.rounding.max_value || least > smallest);
 }
 
 template <int kWeights, int kThreads>

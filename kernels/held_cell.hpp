@@ -80,18 +80,13 @@ struct HeldCell {
     return sum_of_squares([](float magnitude) { return magnitude; });
   }
 
-  // The smallest magnitude but zero, or more than any.
+  // The smallest magnitude of this thread's but zero, or more than any.
   __device__ float smallest() const {
     std::uint32_t least = 0xFFFF'FFFFu;
 #pragma unroll
     for (int i = 0; i < kWeights; ++i) {  // 0 - 1 is the largest
       const std::uint32_t below = float_bits(magnitudes[i]) - 1;
       least = below < least ? below : least;
-    }
-#pragma unroll
-    for (int distance = 1; distance < kThreads; distance *= 2) {
-      const std::uint32_t other = __shfl_xor_sync(kAllLanes, least, distance);
-      least = other < least ? other : least;
     }
     return least >= 0x7F80'0000u ? bits_float(0x7F80'0000u) : bits_float(least + 1);
   }

@@ -144,6 +144,26 @@ TEST(BlockSearch, IsWhatTheCpuBackendDoesAlmostInTheMiddle) {
     }
 }
 
+// About the smallest scales that there are: s0 is one of the last, or would be smaller.
+TEST(BlockSearch, IsWhatTheCpuBackendDoesAtTheSmallestScales) {
+  const auto backend = make_cpu_backend(1);
+  for (const std::string& text : formats_and_scales()) {
+    const Encoding encoding = with_block(text, "16");
+    std::vector<float> values;
+    for (std::uint64_t i = 0; i < 1600; ++i) {
+      // Under ue4m3 the first block has the tensor's largest weight, the others are about 2^15 below.
+      const int octave = static_cast<int>(sample::bits(8, i / 16) % 8);
+      const int exponent = encoding.scale == ScaleKind::e8m0 ? octave - 129 + encoding.format.max_exponent()
+                           : i < 16                          ? 0
+                                                             : octave - 20;
+      values.push_back(static_cast<float>(std::ldexp(sample::gaussian(5, i), exponent)));
+    }
+    const Tensor tensor{encoding, {1600}, sample::weights_of(DType::F32, values)};
+    for (const Effort effort : {Effort::exact, Effort::fast})
+      ASSERT_TRUE(by_definition(tensor, effort) == by_backend(*backend, tensor, effort)) << text;
+  }
+}
+
 TEST(BlockSearch, SumsOfSeveralStripsAreTheBackends) {
   const auto backend = make_cpu_backend(1);
   const std::pair<const char*, Shape> tensors[] = {
