@@ -47,13 +47,15 @@ if(AFP_HAS_CUDA)
   set(CMAKE_CUDA_EXTENSIONS OFF)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
   set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
-  message(STATUS "CUDA backend: yes, nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${AFP_CUDA_ARCHITECTURES}")
+  set(afp_cuda_state "yes, nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${AFP_CUDA_ARCHITECTURES}")
 elseif(AFP_CUDA STREQUAL "ON")
   message(FATAL_ERROR "AFP_CUDA=ON: ${afp_why_no_cuda}; expected nvcc of CUDA 12 or newer "
                       "(CMAKE_CUDA_COMPILER or CUDACXX says where it is)")
 else()
-  message(STATUS "CUDA backend: no, ${afp_why_no_cuda}")
+  set(afp_cuda_state "no, ${afp_why_no_cuda}")
 endif()
+message(STATUS "CUDA backend: ${afp_cuda_state}")
+set(AFP_CUDA_STATE "${afp_cuda_state}" CACHE INTERNAL "What became of AFP_CUDA")
 
 # The CUDA backend: what nvcc compiles, and the rest of it. Tests compile both against an emulator, without CUDA.
 file(GLOB AFP_KERNELS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu)

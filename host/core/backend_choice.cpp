@@ -40,7 +40,7 @@ std::optional<DeviceChoice> parse_device_choice(std::string_view text) {
   for (const char* next = text.data();; ++next) {
     int index = 0;
     const auto [stopped, error] = std::from_chars(next, end, index);
-    if (error != std::errc{} || index < 0 || *next == '-') return std::nullopt;
+    if (error != std::errc{} || *next == '-') return std::nullopt;
     if (std::find(choice.indices.begin(), choice.indices.end(), index) != choice.indices.end())
       return std::nullopt;
     choice.indices.push_back(index);

@@ -65,6 +65,7 @@ configure() {
   fi
   say "configuring the $1 build in build/$1"
   (cd "$root" && cmake --preset "$1" --log-level=NOTICE "${options[@]}")
+  say "CUDA backend: $(sed -n 's/^AFP_CUDA_STATE:INTERNAL=//p' "$root/build/$1/CMakeCache.txt")"
 }
 
 # build PRESET [TARGET...]: the targets, else everything.
