@@ -11,6 +11,7 @@
 #include "kernels/cost_cells.hpp"
 #include "kernels/device.hpp"
 #include "kernels/held_cell.hpp"
+#include "kernels/strip_cells.hpp"
 
 namespace afp::kernels {
 namespace {

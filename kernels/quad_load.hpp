@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "afp/block_grid.hpp"
+#include "kernels/cell_load.hpp"
 #include "kernels/held_cell.hpp"
 
 namespace afp::kernels {

@@ -17,6 +17,7 @@
 #include "kernels/device.hpp"
 #include "kernels/held_cell.hpp"
 #include "kernels/search_cells.hpp"
+#include "kernels/strip_cells.hpp"
 
 namespace afp::kernels {
 namespace {

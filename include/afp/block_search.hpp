@@ -251,8 +251,7 @@ class BlockScan {
     BlockScale best{kInfinite, 0};
     bool below = false;  // all that are scanned have come below s0
     int byte = top;
-    const bool is_ordinary =
-        first > 7 && top == first + 7 && facts_.first <= scale_of(first) * rounding.max_value;
+    const bool is_ordinary = top == first + 7 && facts_.first <= scale_of(first) * rounding.max_value;
     if (!fast && !sums_.any(!is_ordinary)) {
       // The octave from s0 on, where nothing clips.
       for (int step = 0; step < 8; ++step, --byte)
