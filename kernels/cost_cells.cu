@@ -86,7 +86,7 @@ __device__ bool is_relative(const HeldCell<kWeights, kThreads>& cell, const Bloc
   const int x = e8m0_first_exponent(format.exponents, facts.absmax) - facts.exponent;
   const float scale = bits_float(static_cast<std::uint32_t>(x + 127) << 23);
   const float least = scale * format.rounding.min_normal;
-  return !cell.any(facts.first > scale * format.rounding.max_value || least > smallest);
+  return !cell.any(facts.largest > scale * format.rounding.max_value || least > smallest);
 }
 
 template <int kWeights, int kThreads>

@@ -23,32 +23,31 @@ struct HeldCell {
   }
 
   float magnitudes[kWeights];  // in the block's unit
+  float largest[kSums];        // of each running sum
   std::uint32_t signs;         // bit 8 (i % 4) + i / 4: weight i is negative
 
   // Takes over weights as they were loaded, and says what is known of the block.
   __device__ BlockFacts set(const float (&weights)[kWeights], int lowest) {
-    float first[2] = {0.0f, 0.0f}, second[2] = {0.0f, 0.0f};  // two chains
     std::uint32_t bytes[4] = {};
 #pragma unroll
+    for (int u = 0; u < kSums; ++u) largest[u] = 0.0f;
+#pragma unroll
     for (int i = kWeights - 1; i >= 0; --i) {
-      const float magnitude = fabsf(weights[i]);
-      second[i % 2] = greater(second[i % 2], lesser(first[i % 2], magnitude));
-      first[i % 2] = greater(first[i % 2], magnitude);
+      largest[i % kSums] = greater(largest[i % kSums], fabsf(weights[i]));
       bytes[i % 4] = __funnelshift_l(float_bits(weights[i]), bytes[i % 4], 1);
     }
     signs =
         __byte_perm(__byte_perm(bytes[0], bytes[1], 0x0040), __byte_perm(bytes[2], bytes[3], 0x0040), 0x5410);
-    float largest = greater(first[0], first[1]);
-    float next = greater(greater(second[0], second[1]), lesser(first[0], first[1]));
+    float absmax = largest[0];
 #pragma unroll
-    for (int distance = 1; distance < kThreads; distance *= 2) {
-      const float other = __shfl_xor_sync(kAllLanes, largest, distance);
-      const float other_next = __shfl_xor_sync(kAllLanes, next, distance);
-      next = greater(greater(next, other_next), lesser(largest, other));
-      largest = greater(largest, other);
-    }
-    const BlockFacts facts = block_facts(lowest, largest, next);
+    for (int u = 1; u < kSums; ++u) absmax = greater(absmax, largest[u]);
+#pragma unroll
+    for (int distance = 1; distance < kThreads; distance *= 2)
+      absmax = greater(absmax, __shfl_xor_sync(kAllLanes, absmax, distance));
+    const BlockFacts facts = block_facts(lowest, absmax);
     const float normalizer = exp2_int(-facts.exponent);
+#pragma unroll
+    for (int u = 0; u < kSums; ++u) largest[u] *= normalizer;
 #pragma unroll
     for (int i = 0; i < kWeights; ++i) magnitudes[i] = fabsf(weights[i]) * normalizer;
     return facts;
@@ -63,14 +62,7 @@ struct HeldCell {
       const float value = term(magnitudes[i]);
       sums[i % kSums] += value * value;
     }
-    if constexpr (kThreads == 1) return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    float pair = sums[0];
-    if constexpr (kThreads == 2) {
-      pair += sums[1];
-    } else {
-      pair += __shfl_xor_sync(kAllLanes, pair, 1);
-    }
-    return pair + __shfl_xor_sync(kAllLanes, pair, kThreads / 2);
+    return total(sums);
   }
 
   __device__ float signal() const {
@@ -105,11 +97,32 @@ struct HeldCell {
   __device__ float clipped(float limit) const {
     return sum_of_squares([&](float magnitude) { return clipped_difference(magnitude, limit); });
   }
+  __device__ float clipped_at_least(float limit) const {
+    float squares[kSums];
+#pragma unroll
+    for (int u = 0; u < kSums; ++u) {
+      const float beyond = clipped_difference(largest[u], limit);
+      squares[u] = beyond * beyond;
+    }
+    return total(squares);
+  }
   __device__ float error(const BlockTrial& trial) const {
     return trial.may_clip ? error_of_kind<true>(trial) : error_of_kind<false>(trial);
   }
 
  private:
+  // The running sums as one.
+  __device__ static float total(const float (&sums)[kSums]) {
+    if constexpr (kThreads == 1) return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    float pair = sums[0];
+    if constexpr (kThreads == 2) {
+      pair += sums[1];
+    } else {
+      pair += __shfl_xor_sync(kAllLanes, pair, 1);
+    }
+    return pair + __shfl_xor_sync(kAllLanes, pair, kThreads / 2);
+  }
+
   template <bool kClips>
   __device__ float error_of_kind(const BlockTrial& trial) const {
     const Rounding& rounding = trial.rounding;

@@ -36,6 +36,14 @@ class MagnitudeSums {
   float clipped(float limit) const {
     return sum_of_squares([&](float magnitude) { return clipped_difference(magnitude, limit); });
   }
+  float clipped_at_least(float limit) const {
+    float largest[4] = {};
+    for (std::size_t j = 0; j < magnitudes_.size(); ++j)
+      largest[j % 4] = std::max(largest[j % 4], magnitudes_[j]);
+    const float least = MagnitudeSums({largest, largest + 4}).clipped(limit);
+    EXPECT_LE(least, clipped(limit));
+    return least;
+  }
   float signal() const {
     return sum_of_squares([](float magnitude) { return magnitude; });
   }
@@ -55,13 +63,9 @@ class MagnitudeSums {
 };
 
 BlockFacts facts_of(std::span<const float> block, int lowest) {
-  float first = 0.0f, second = 0.0f;
-  for (const float w : block) {
-    const float magnitude = std::fabs(w);
-    second = std::max(second, std::min(first, magnitude));
-    first = std::max(first, magnitude);
-  }
-  return block_facts(lowest, first, second);
+  float absmax = 0.0f;
+  for (const float w : block) absmax = std::max(absmax, std::fabs(w));
+  return block_facts(lowest, absmax);
 }
 
 // Scales and sums by the definition, of a tensor whose blocks are cells; a strip of zero blocks is one too.
