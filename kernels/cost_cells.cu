@@ -3,7 +3,7 @@
 //
 // Ceiling: instructions; a weight is read once. Those of a scale that is tried are as in search_cells.cu.
 // Under e8m0 ten of the 28 Formats of N = 2 .. 8 have E >= 4, and where all blocks of a warp lie among their
-// normal values four sums serve these (RelativeErrors); the others try about two scales each: in all some 380
+// normal values four sums serve these (RelativeErrors); the others try about two scales each: in all some 360
 // instructions a weight for the 28. Under ue4m3, Formats have no more in common than quotients, which are one
 // instruction of six or more: each is scanned by itself.
 #include "afp/block_sample.hpp"
