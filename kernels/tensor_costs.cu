@@ -51,16 +51,15 @@ __device__ KeyErrors warp_errors(const KeySlots& slots, const KeyScale& scale) {
 }
 
 // Of the whole block; every thread gets the result. `errors` has room for two numbers a warp, twice.
-__device__ TensorScale choose_scale(const KeySlots& slots, const BlockCodec& codec, float absmax,
-                                    double* errors) {
+__device__ TensorScale choose_scale(const KeySlots& slots, bool has_inside, const BlockCodec& codec,
+                                    float absmax, double* errors) {
   TensorScaleScan scan(codec, absmax);
   for (unsigned turn = 0; scan.left() > 0; turn ^= 1) {
     double* const found = errors + turn * 2 * kWarps;
     const int scales = scan.left() < kWarps ? scan.left() : kWarps;
     if (warp_index() < scales) {
       const KeyScale scale(scan.format(), scan.value(warp_index()));
-      const KeyErrors sums =
-          slots.mean == nullptr ? warp_errors<false>(slots, scale) : warp_errors<true>(slots, scale);
+      const KeyErrors sums = has_inside ? warp_errors<true>(slots, scale) : warp_errors<false>(slots, scale);
       if (lane_index() == 0) {
         found[2 * warp_index()] = sums.total;
         found[2 * warp_index() + 1] = sums.clipped;
@@ -158,7 +157,7 @@ __global__ void __launch_bounds__(kThreads) tensor_costs_kernel(TensorCosts task
   codec = tensor_block_codec(codec, absmax);
   const KeySlots slots{keys.facts->slots, keys.base, keys.count_base,
                        keys.count_inside, keys.mean, keys.spread};
-  const TensorScale best = choose_scale(slots, codec, absmax, errors);
+  const TensorScale best = choose_scale(slots, task.dtype == DType::F32, codec, absmax, errors);
   double cost = best.squared_error;
   if (task.objective != Objective::mse) {
     const KeyFacts& facts = *keys.facts;
