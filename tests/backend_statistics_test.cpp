@@ -56,7 +56,7 @@ TEST(BackendStatistics, ExtentOfAnyWeights) {
 
 TEST(BackendStatistics, StatisticsOfF32AreTheDefinition) {
   // More weights than packed sums hold, all alike and all different, and every kind of weight.
-  const std::uint64_t many = sample::kInstrumented ? 140'000 : 300'000;
+  const std::uint64_t many = sample::kSlow ? 140'000 : 300'000;
   std::vector<std::vector<float>> sources = {std::vector<float>(many, 0.1f), std::vector<float>(many, 0.5f),
                                              std::vector<float>(many, -0.0f)};
   for (const Family family : sample::kFamilies)
@@ -85,7 +85,7 @@ TEST(BackendStatistics, HistogramsAndCountsAreTheDefinition) {
   for (const DType dtype : kDTypes)
     for (const Family family : sample::kFamilies)
       for (const std::uint64_t count : {5u, 1'001u, 300'000u}) {
-        if (count > 2'000 && (family != Family::gaussian || sample::kInstrumented)) continue;
+        if (count > 2'000 && (family != Family::gaussian || sample::kSlow)) continue;
         sample::Weights weights = sample::make(dtype, family, count, ++seed);
         const float absmax = reference::absmax(weights.values);
         if (absmax == 0.0f) continue;

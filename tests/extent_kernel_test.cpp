@@ -94,7 +94,9 @@ void expect_extent(DType dtype, const std::vector<std::byte>& weights, std::size
   const Extent cpu = cpu::weights_extent(weights.data(), dtype, weights.size() / width_of(dtype));
   ASSERT_NO_FATAL_FAILURE(expect_same(found, cpu));
   // Of zeros alone, the sign: the CPU's depends on their order where non-finite weights are among them.
-  if (cpu.nonfinite == 0) ASSERT_EQ(float_bits(found.largest), float_bits(cpu.largest));
+  if (cpu.nonfinite == 0) {
+    ASSERT_EQ(float_bits(found.largest), float_bits(cpu.largest));
+  }
 
   for (const float limit : {0.0f, expected.absmax, expected.absmax / 3, 0x1p-140f, 0x1p-20f, 1.0f,
                             std::numeric_limits<float>::max()}) {
@@ -166,9 +168,9 @@ TEST(ExtentKernel, OneAmongMany) {
     const std::uint32_t sign = dtype == DType::F32 ? 0x80000000u : 0x8000u, one = infinity / 2;
     for (const std::uint32_t odd : {infinity, sign | infinity, infinity + 1, infinity - 1,
                                     sign | (infinity - 1), 0u, sign, 1u, sign | 1u})
-      for (const std::uint32_t others : {one, sign | one, 0u, sign})
-        for (std::size_t place = 0; place < 20; ++place) {
-          std::vector<std::uint32_t> patterns(20, others);
+      for (const std::uint32_t others : {one, sign | one, sign})
+        for (std::size_t place = 0; place < 12; ++place) {
+          std::vector<std::uint32_t> patterns(12, others);
           patterns[place] = odd;
           expect_extent(dtype, of_bits(dtype, patterns), place % 4);
         }

@@ -80,14 +80,13 @@ SeedSweep sweep(const std::vector<Job>& jobs, const SeedSweepOptions& options, c
 
 TensorMeasurement measure_from_file(const Backend& backend, const Checkpoint& input,
                                     const CheckpointTensor& tensor) {
-  constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
   const bool is_wide = tensor.dtype == DType::F64;
   const DType dtype = is_wide ? DType::F32 : tensor.dtype;
   const std::uint64_t source_width = static_cast<std::uint64_t>(dtype_bits(tensor.dtype)) / 8;
   const BlockGrid grid({BlockKind::tensor, 0}, kMaxBits, {tensor.elements()});
   const std::uint64_t per_strip = cells_per_strip(grid);
   const std::uint64_t per_piece =
-      std::max<std::uint64_t>(1, kPieceBytes / source_width / kStripWeights) * per_strip;
+      std::max<std::uint64_t>(1, backend.preferred_piece_bytes() / source_width / kStripWeights) * per_strip;
   std::vector<std::byte> source, narrowed;
 
   TensorMeasurement measurement(backend, Objective::kl_seed, dtype, tensor.name);

@@ -46,11 +46,6 @@ void require_float_weights(DType dtype) {
     throw UsageError("a backend takes BF16, F16 or F32 weights, found " + std::string(dtype_name(dtype)));
 }
 
-// Of row and small blocks.
-bool blocks_are_cells(const BlockGrid& grid) {
-  return grid.block.kind == BlockKind::small || grid.cells_per_row == 1;
-}
-
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(int threads)

@@ -1,10 +1,13 @@
 // The whole public interface.
 #pragma once
 
+#include "afp/annealing.hpp"          // IWYU pragma: export
 #include "afp/backend.hpp"            // IWYU pragma: export
+#include "afp/backend_choice.hpp"     // IWYU pragma: export
 #include "afp/block_grid.hpp"         // IWYU pragma: export
 #include "afp/block_sample.hpp"       // IWYU pragma: export
 #include "afp/candidates.hpp"         // IWYU pragma: export
+#include "afp/chain_runner.hpp"       // IWYU pragma: export
 #include "afp/checkpoint.hpp"         // IWYU pragma: export
 #include "afp/codec.hpp"              // IWYU pragma: export
 #include "afp/cost_table.hpp"         // IWYU pragma: export
@@ -23,6 +26,7 @@
 #include "afp/packed_checkpoint.hpp"  // IWYU pragma: export
 #include "afp/packed_tensor.hpp"      // IWYU pragma: export
 #include "afp/packing.hpp"            // IWYU pragma: export
+#include "afp/philox.hpp"             // IWYU pragma: export
 #include "afp/plan.hpp"               // IWYU pragma: export
 #include "afp/progress.hpp"           // IWYU pragma: export
 #include "afp/quantize.hpp"           // IWYU pragma: export

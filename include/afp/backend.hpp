@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <string>
 
+#include "afp/backend_choice.hpp"
 #include "afp/divergence.hpp"
 #include "afp/encoding.hpp"
 #include "afp/key_table.hpp"
@@ -18,12 +20,28 @@
 
 namespace afp {
 
+// The devices beside the CPU that a backend has worked on.
+struct DeviceUse {
+  std::string device;             // "NVIDIA H200", "2 x NVIDIA H200"; empty: the CPU alone
+  std::uint64_t peak_memory = 0;  // bytes of the device's, the most at a time so far, summed over devices
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
   virtual std::string name() const = 0;         // "cpu"
   virtual std::string description() const = 0;  // "cpu, 2 threads, AVX3_ZEN4"
+  virtual DeviceUse device_use() const { return {}; }
+
+  // How whoever feeds it should cut: bytes of source data in a piece, and how many pieces should be under way
+  // at a time when `threads` threads call. Results depend on neither.
+  virtual std::uint64_t preferred_piece_bytes() const { return 1 << 20; }
+  virtual std::size_t preferred_pieces(int threads) const { return static_cast<std::size_t>(threads) + 2; }
+
+  // Where pieces and results lie best in the host's memory: any will do, this spares a copy. Thread-safe;
+  // lives as long as the backend.
+  virtual std::pmr::memory_resource& host_memory() const { return *std::pmr::new_delete_resource(); }
 
   virtual Extent extent(const WeightPiece& piece) const = 0;
 
@@ -98,5 +116,31 @@ class Backend {
 
 // The CPU backend on `threads` threads (0: as many as the machine has).
 std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
+
+// What a run ran on, for its results.
+struct BackendUse {
+  std::string name;                      // "cpu", "cuda"
+  std::string device;                    // as DeviceUse has it
+  std::uint64_t peak_device_memory = 0;  // likewise
+  std::string why_not_cuda;              // where the choice was open and fell on the CPU: one line
+};
+
+struct ChosenBackend {
+  std::unique_ptr<Backend> backend;
+  std::string why_not_cuda;  // as in BackendUse
+
+  BackendUse use() const;  // so far
+};
+
+// The backend that the choice means on this machine, on `threads` threads of the CPU. Throws UsageError where
+// CUDA is asked for and this build has none, or a device that is not there; DeviceError where there is no
+// driver, one that is too old, or no device of compute capability 8.0 or higher.
+ChosenBackend make_backend(const BackendChoice& choice, int threads = 0);
+
+// Throws what make_backend would, and starts nothing: for before anything is written.
+void check_backend(const BackendChoice& choice);
+
+// What the CUDA backend of this build is compiled for, as "sm_80, sm_90a, PTX 90"; empty without one.
+std::string cuda_build();
 
 }  // namespace afp
