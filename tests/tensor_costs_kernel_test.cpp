@@ -238,8 +238,7 @@ TEST(TensorCostsKernel, EqualTheCpuBackend) {
     std::vector<Weights> tensors;
     for (const Family family : sample::kFamilies)
       for (const std::uint64_t count : {1u, 30u, 601u})
-        if (!sample::kSlow || count == 30)
-          tensors.push_back(sample::make(dtype, family, count, ++seed));
+        if (!sample::kSlow || count == 30) tensors.push_back(sample::make(dtype, family, count, ++seed));
     tensors.push_back(sample::weights_of(dtype, std::vector<float>{0.0f, -0.0f}));  // zeros
     tensors.push_back(sample::weights_of(dtype, std::vector<float>{}));
     tensors.push_back(sample::weights_of(dtype, std::vector<float>{0.5f, 0.5f, -0.5f}));
