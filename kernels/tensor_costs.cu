@@ -1,15 +1,15 @@
 // Costs of (tensor, candidate): a block each, of four warps.
 //
 // Scales: a warp sums the errors of all keys under one scale, a lane its 32nd part, while the other warps do
-// so for the next scales down; the scan then takes what it would have asked for. A key is 26 instructions of
-// BF16 and F16, 7 of them in double precision and 2 conversions to it; of F32 50, 14 and 4.
+// so for the next scales down; the scan then takes what it would have asked for. A key is 24 instructions of
+// BF16 and F16, 7 of them in double precision and 2 conversions to it; of F32 50, 13 and 3.
 // Divergence: a level a thread; then a bin a thread, eight groups of 32 at a time, whose terms the first warp
 // adds up in order. A bin is some 250 instructions, 120 of them in double precision.
 //
 // Ceiling: double precision, two instructions of a warp a clock and multiprocessor, conversions half of one.
 // The 28 candidates of e8m0 of a tensor whose weights span 24 binades (96 groups of keys of BF16, 192 of F32;
-// four scales each) take 610 clocks of 132 multiprocessors, of F32 2,400; their divergences over 4,000 bins
-// 1,600 more: 0.4 to 2.4 us a tensor in a batch. A single tensor's take as long as one block: a turn of the
+// four scales each) take 610 clocks of 132 multiprocessors, of F32 2,000; their divergences over 4,000 bins
+// 1,600 more: 0.4 to 2.1 us a tensor in a batch. A single tensor's take as long as one block: a turn of the
 // scan is a chain of 24 (F32: 96) times memory's latency, a turn of 256 bins one of about 1,000 clocks.
 #include "afp/divergence.hpp"
 #include "afp/key_table.hpp"
