@@ -215,8 +215,9 @@ __global__ __launch_bounds__(kThreads) void encode_any_kernel(const EncodeTask t
   const std::uint64_t bits = static_cast<std::uint64_t>(task.bits);
   const std::uint64_t left = (space.codes - warp_first) / 8 * bits;  // bytes
   std::uint8_t* const codes = task.codes + warp_first / 8 * bits;
+  const bool is_aligned = reinterpret_cast<std::uintptr_t>(codes) % sizeof(uint4) == 0;
   for (std::uint64_t begin = 16 * lane; begin < kWarpCodes / 8 * bits; begin += 16 * kWarp) {
-    if (begin + 16 <= left) {
+    if (is_aligned && begin + 16 <= left) {
       *reinterpret_cast<uint4*>(codes + begin) = *reinterpret_cast<const uint4*>(staged + begin);
     } else {
       for (std::uint64_t i = begin; i < begin + 16 && i < left; ++i) codes[i] = staged[i];
@@ -227,8 +228,10 @@ __global__ __launch_bounds__(kThreads) void encode_any_kernel(const EncodeTask t
 template <DType dtype>
 cudaError_t launch_encode(EncodeTask& task, cudaStream_t stream) {
   constexpr std::uint64_t kWarps = kThreads / kWarp;
-  const bool is_flat =
-      task.space.is_flat && reinterpret_cast<std::uintptr_t>(task.weights) % sizeof(uint4) == 0;
+  const bool is_flat = task.space.is_flat && (reinterpret_cast<std::uintptr_t>(task.weights) |
+                                              reinterpret_cast<std::uintptr_t>(task.codes)) %
+                                                     sizeof(uint4) ==
+                                                 0;
   if (is_flat && task.space.weights >= kWarpCodes) {
     task.warp_tiles = static_cast<std::uint32_t>(task.space.weights / kWarpCodes);
     // Tiles of a block share the reciprocals.
