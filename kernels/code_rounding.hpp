@@ -17,7 +17,7 @@
 namespace afp::kernels {
 
 // A Format's numbers.
-struct CodeRounding {
+struct alignas(16) CodeRounding {
   float max_value;
   std::uint32_t min_exponent;  // exponent field of the smallest normal value as float32
   std::uint32_t factor;        // 2^23 + 2^M
@@ -29,13 +29,6 @@ struct CodeRounding {
     return {format.max_value(), smallest, (1u << 23) + (1u << m), ((23 - m) << 23) - (smallest << m)};
   }
 };
-
-// The first or the second, member by member: registers, where a reference would be an address.
-__device__ inline CodeRounding choose(const CodeRounding& first, const CodeRounding& second, bool is_second) {
-  return {is_second ? second.max_value : first.max_value,
-          is_second ? second.min_exponent : first.min_exponent, is_second ? second.factor : first.factor,
-          is_second ? second.offset : first.offset};
-}
 
 // Numbers of N alone.
 struct CodePacking {
