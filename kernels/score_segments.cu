@@ -7,6 +7,7 @@
 #include "kernels/device.hpp"
 #include "kernels/quad_load.hpp"
 #include "kernels/score_segments.hpp"
+#include "kernels/strip_cells.hpp"
 
 namespace afp::kernels {
 namespace {
