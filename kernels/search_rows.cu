@@ -53,6 +53,10 @@ struct RowTask {
   AFP_HD float tensor_scale(int candidate) const {
     return search.tensor_scale != nullptr ? *search.tensor_scale : search.candidates[candidate].tensor_scale;
   }
+  // Of a row's results.
+  AFP_HD std::uint64_t place(std::uint64_t row, int candidate) const {
+    return static_cast<std::uint64_t>(candidate) * rows + row;
+  }
   AFP_HD const std::byte* weights_of(std::uint64_t row) const {
     return search.piece.weights + row * row_bytes();
   }
@@ -69,11 +73,14 @@ struct RowUnit {
                                 absmax_)) {}
 
   AFP_HD float normalizer() const { return exp2_int(-exponent); }
-  AFP_HD void store(const RowTask& task, std::uint64_t row, int candidate, const RowScan& scan,
-                    double signal) const {
-    const std::uint64_t place = static_cast<std::uint64_t>(candidate) * task.rows + row;
-    const double unit = square_unit(exponent);
-    task.search.row_sums[place] = {scan.best() * unit, signal * unit};
+  // The signal is stored before the scans, so that no register holds it meanwhile.
+  AFP_HD void store_signal(const RowTask& task, std::uint64_t row, double signal) const {
+    for (int c = 0; c < task.search.count; ++c)
+      task.search.row_sums[task.place(row, c)].signal = signal * square_unit(exponent);
+  }
+  AFP_HD void store(const RowTask& task, std::uint64_t row, int candidate, const RowScan& scan) const {
+    const std::uint64_t place = task.place(row, candidate);
+    task.search.row_sums[place].error = scan.best() * square_unit(exponent);
     if (task.search.scales != nullptr)
       task.search.scales[place] = static_cast<std::uint8_t>(scan.best_byte());
   }
@@ -176,6 +183,7 @@ __global__ __launch_bounds__(kShortThreads, 6) void search_short_rows(RowTask ta
   const RowUnit unit(task, absmax);
   cell.normalize(unit.normalizer());
   const double signal = team_total(cell.signal(), lanes);
+  if (taken && member == 0) unit.store_signal(task, row, signal);
   for (int c = 0; c < task.search.count; ++c) {
     const BlockCodec& codec = task.search.candidates[c];
     RowScan scan(codec, task.tensor_scale(c), unit.absmax, unit.exponent);
@@ -187,7 +195,7 @@ __global__ __launch_bounds__(kShortThreads, 6) void search_short_rows(RowTask ta
         scan.take(errors, quad_value(total, RowCell::kClipped));
       }
     }
-    if (taken && member == 0) unit.store(task, row, c, scan, signal);
+    if (taken && member == 0) unit.store(task, row, c, scan);
   }
 }
 
@@ -308,7 +316,7 @@ __global__ __launch_bounds__(kResident ? kMostThreads : kTiledThreads,
   weights.normalize_by(unit.normalizer());
   double totals[RowCell::kQuantities];
   weights.totals([](RowCell& cell) { return cell.signal(); }, totals);
-  const double signal = totals[0];
+  if (threadIdx.x == 0) unit.store_signal(task, row, totals[0]);
   for (int c = 0; c < task.search.count; ++c) {
     const BlockCodec& codec = task.search.candidates[c];
     RowScan scan(codec, task.tensor_scale(c), unit.absmax, unit.exponent);
@@ -320,7 +328,8 @@ __global__ __launch_bounds__(kResident ? kMostThreads : kTiledThreads,
         scan.take(errors, totals[RowCell::kClipped]);
       }
     }
-    if (threadIdx.x == 0) unit.store(task, row, c, scan, signal);
+    // (The row anew: no register holds it meanwhile.)
+    if (threadIdx.x == 0) unit.store(task, task.taken_row(blockIdx.x), c, scan);
   }
 }
 
