@@ -54,22 +54,27 @@ __device__ inline void load_quad(DType dtype, const std::byte* cell, int count,
     return;
   }
   constexpr int kVectors = kQuadWeights / 8;
-  uint4 loaded[kVectors];
-#pragma unroll
-  for (int i = 0; i < kVectors; ++i) loaded[i] = kQuad * i + u < end ? vectors[kQuad * i + u] : uint4{};
+  std::uint32_t words[kVectors][kQuad];  // of a thread: weights 8 t and 8 t + 4 behind its first
 #pragma unroll
   for (int i = 0; i < kVectors; ++i) {
-    const uint4 v = loaded[i];
+    const uint4 v = kQuad * i + u < end ? vectors[kQuad * i + u] : uint4{};
     // Weights r and r + 4 of the vector are thread r's.
-    std::uint32_t words[kQuad] = {(v.x & 0xFFFFu) | v.z << 16, v.x >> 16 | (v.z & 0xFFFF0000u),
-                                  (v.y & 0xFFFFu) | v.w << 16, v.y >> 16 | (v.w & 0xFFFF0000u)};
-    transpose_quad(words);
-#pragma unroll
-    for (int t = 0; t < kQuad; ++t) {
-      weights[8 * i + 2 * t] = half_to_float(words[t], 0, dtype == DType::BF16);
-      weights[8 * i + 2 * t + 1] = half_to_float(words[t], 1, dtype == DType::BF16);
-    }
+    words[i][0] = (v.x & 0xFFFFu) | v.z << 16;
+    words[i][1] = v.x >> 16 | (v.z & 0xFFFF0000u);
+    words[i][2] = (v.y & 0xFFFFu) | v.w << 16;
+    words[i][3] = v.y >> 16 | (v.w & 0xFFFF0000u);
   }
+#pragma unroll
+  for (int i = 0; i < kVectors; ++i) transpose_quad(words[i]);
+  const auto convert = [&](bool is_bf16) {
+#pragma unroll
+    for (int k = 0; k < kQuadWeights; ++k)
+      weights[k] = half_to_float(words[k / 8][k / 2 % kQuad], k % 2, is_bf16);
+  };
+  if (dtype == DType::BF16)
+    convert(true);
+  else
+    convert(false);
 }
 
 }  // namespace afp::kernels

@@ -336,26 +336,29 @@ __global__ __launch_bounds__(kResident ? kMostThreads : kTiledThreads,
 // --- The rows of a strip
 // ---------------------------------------------------------------------------------------
 
-constexpr int kStripThreads = 128;
+constexpr int kStripsABlock = 4;
 
-// A thread a candidate and strip.
-__global__ __launch_bounds__(kStripThreads) void add_rows(RowTask task, std::uint64_t rows_per_strip,
-                                                          std::uint64_t strips) {
-  const std::uint64_t candidate = blockIdx.y;
-  const StripSums* const rows = task.search.row_sums + candidate * task.rows;
-  const std::uint64_t strip = std::uint64_t{blockIdx.x} * kStripThreads + threadIdx.x;
+// A warp a candidate and strip: rows are read side by side, and added from left to right.
+__global__ __launch_bounds__(kStripsABlock* kWarp) void add_rows(RowTask task, std::uint64_t rows_per_strip,
+                                                                 std::uint64_t strips) {
+  const std::uint64_t strip = std::uint64_t{blockIdx.x} * kStripsABlock + threadIdx.x / kWarp;
   if (strip >= strips) return;
+  const unsigned lane = threadIdx.x % kWarp;
   const std::uint64_t begin = strip * rows_per_strip;
   const std::uint64_t end = begin + rows_per_strip < task.rows ? begin + rows_per_strip : task.rows;
   const std::uint64_t end_group = task.group_of(end - 1) + 1;
   StripSums sums;
-  for (std::uint64_t group = task.group_of(begin); group < end_group; ++group) {
-    const std::uint64_t row = task.taken_row(group);
-    if (row < begin || row >= end) continue;
-    sums.error += rows[row].error;
-    sums.signal += rows[row].signal;
+  for (std::uint64_t group = task.group_of(begin); group < end_group; group += kWarp) {
+    const std::uint64_t row = group + lane < end_group ? task.taken_row(group + lane) : task.rows;
+    StripSums own;  // of a row that is not taken 0
+    if (row >= begin && row < end) own = task.search.row_sums[task.place(row, static_cast<int>(blockIdx.y))];
+    const int count = end_group - group < kWarp ? static_cast<int>(end_group - group) : kWarp;
+    for (int i = 0; i < count; ++i) {
+      sums.error += __shfl_sync(kAllLanes, own.error, i);
+      sums.signal += __shfl_sync(kAllLanes, own.signal, i);
+    }
   }
-  task.search.sums[candidate * strips + strip] = sums;
+  if (lane == 0) task.search.sums[blockIdx.y * strips + strip] = sums;
 }
 
 // A launch has fewer than 2^31 blocks: of rows of several cells that is more than any device holds.
@@ -385,8 +388,9 @@ cudaError_t search_rows(const SearchRows& task, cudaStream_t stream) {
   const cudaError_t error = search(rows, stream);
   if (error != cudaSuccess || task.sums == nullptr) return error;
   const std::uint64_t strips = ceil_div(task.piece.cells.count, task.strip_cells);
-  return launch(add_rows, dim3(blocks_for(strips, kStripThreads), static_cast<unsigned>(task.count)),
-                kStripThreads, 0, stream, rows, task.strip_cells / task.piece.grid.cells_per_row, strips);
+  return launch(add_rows, dim3(blocks_for(strips, kStripsABlock), static_cast<unsigned>(task.count)),
+                kStripsABlock * kWarp, 0, stream, rows, task.strip_cells / task.piece.grid.cells_per_row,
+                strips);
 }
 
 }  // namespace afp::kernels
