@@ -17,6 +17,7 @@
 #define __global__
 #define __device__
 #define __host__
+#define __grid_constant__
 #define __constant__ static
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
@@ -63,8 +64,7 @@ CUDA_EMULATOR_VECTOR4(float4, float, 16)
 #undef CUDA_EMULATOR_VECTOR4
 constexpr uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, y, z}; }
 
-// --- Barriers, warps
-// -------------------------------------------------------------------------------------------------
+// --- Barriers, warps ---------------------------------------------------------------------------------------
 
 #define CUDA_EMULATOR_PLACE ::cuda_emulator::Place place = ::cuda_emulator::Place::here()
 
@@ -218,8 +218,7 @@ inline unsigned __reduce_and_sync(unsigned mask, unsigned value, CUDA_EMULATOR_P
 }
 #undef CUDA_EMULATOR_PLACE
 
-// --- Memory
-// ----------------------------------------------------------------------------------------------------------
+// --- Memory ------------------------------------------------------------------------------------------------
 
 // Relaxed, as CUDA's are: they order nothing else.
 template <typename T>
@@ -295,8 +294,7 @@ void __stcg(T* address, std::type_identity_t<T> value) {
   *address = value;
 }
 
-// --- Bits and numbers
-// --------------------------------------------------------------------------------------------------
+// --- Bits and numbers --------------------------------------------------------------------------------------
 
 using std::max;
 using std::min;

@@ -17,14 +17,16 @@
 #include "cuda_runtime.h"
 #include "random.hpp"
 #include "sanitizers.hpp"
-#ifndef __x86_64__
+#if !defined(__x86_64__) || defined(CUDA_EMULATOR_UCONTEXT)
 #include <ucontext.h>
+#else
+#define CUDA_EMULATOR_OWN_SWITCH 1
 #endif
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
-#ifdef __x86_64__
+#ifdef CUDA_EMULATOR_OWN_SWITCH
 // Saves what the calling convention preserves, stores the stack pointer in *from and goes on where `to` was
 // left.
 extern "C" void cuda_emulator_switch(void** from, void* to);
@@ -72,7 +74,7 @@ struct Fiber {
   void* tsan = nullptr;
   unsigned thread = 0;
   uint3 index{};
-#ifdef __x86_64__
+#ifdef CUDA_EMULATOR_OWN_SWITCH
   void* top = nullptr;
   void prepare(void (*entry)()) {  // the frame that cuda_emulator_switch would have left
     void** frame = static_cast<void**>(const_cast<void*>(stack)) + size / sizeof(void*) - 8;
@@ -157,7 +159,6 @@ class Grid {
   unsigned threads_ = 0, begun_ = 0, finished_ = 0;
   std::vector<unsigned> order_;
   std::vector<uint3> index_;
-  dim3 index_of_;
   std::vector<Warp> warps_;
   std::vector<Waiting> waiting_;
   std::unique_ptr<std::uint64_t[]> keys_;
@@ -182,8 +183,7 @@ Grid& grid() {
   return *instance;
 }
 
-// --- Fibers
-// ----------------------------------------------------------------------------------------------------------
+// --- Fibers ------------------------------------------------------------------------------------------------
 
 Fiber& Grid::create_fiber() {
   void* memory = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
@@ -292,8 +292,7 @@ void Grid::fail(const std::string& message) const {
   throw std::runtime_error(message + ": thread " + text(threadIdx) + " of block " + text(blockIdx));
 }
 
-// --- Blocks
-// ----------------------------------------------------------------------------------------------------------
+// --- Blocks ------------------------------------------------------------------------------------------------
 
 void Grid::begin_thread() {
   sanitizer::Quiet quiet;
@@ -364,7 +363,7 @@ void Grid::meet(const char* name, unsigned mask, void* own, void (*combine)(void
     meeting.place = place;
     warp.expected |= mask;
   } else if (meeting.arrived == 0 || meeting.mask != mask || meeting.place != place ||
-             std::strcmp(meeting.name, name) != 0) {
+             (meeting.name != name && std::strcmp(meeting.name, name) != 0)) {
     for (const Meeting& other : warp.meetings) {
       if (other.arrived == 0 || (other.mask & mask) == 0) continue;
       fail(here() + " in a diverged warp, other lanes wait in " + other.name + " at " + text(other.place) +
