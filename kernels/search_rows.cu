@@ -49,7 +49,8 @@ struct RowTask {
   AFP_HD std::uint64_t taken_row(std::uint64_t group) const {
     if (search.sample == 1) return group;
     const std::uint64_t row = sampled_unit(first_group + group, search.sample, search.piece.grid.rows);
-    return row < first_row || row - first_row > rows ? rows : row - first_row;
+    const std::uint64_t own = row - first_row;  // more than any where that is negative
+    return own < rows ? own : rows;
   }
   AFP_HD float tensor_scale(int candidate) const {
     return search.tensor_scale != nullptr ? *search.tensor_scale : search.candidates[candidate].tensor_scale;
