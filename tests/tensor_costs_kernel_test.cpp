@@ -238,7 +238,7 @@ TEST(TensorCostsKernel, EqualTheCpuBackend) {
     std::vector<Weights> tensors;
     for (const Family family : sample::kFamilies)
       for (const std::uint64_t count : {1u, 30u, 601u})
-        if (!sample::kInstrumented || count == 30)
+        if (!sample::kSlow || count == 30)
           tensors.push_back(sample::make(dtype, family, count, ++seed));
     tensors.push_back(sample::weights_of(dtype, std::vector<float>{0.0f, -0.0f}));  // zeros
     tensors.push_back(sample::weights_of(dtype, std::vector<float>{}));
@@ -260,12 +260,12 @@ TEST(TensorCostsKernel, EqualTheCpuBackend) {
 // squares hold.
 TEST(TensorCostsKernel, EqualTheCpuBackendOnManyWeights) {
   const auto backend = make_cpu_backend(1);
-  const std::uint64_t count = sample::kInstrumented ? 20'000 : 1'500'000;
+  const std::uint64_t count = sample::kSlow ? 20'000 : 1'500'000;
   const std::vector<Encoding> space = {parse_encoding("E2M1/tensor/e8m0"), parse_encoding("E1M6/tensor/e8m0"),
                                        parse_encoding("E1M2+E2M1/tensor/ue4m3")};
   for (const DType dtype : kDTypes)
     for (const Objective objective : kObjectives) {
-      std::vector<float> alike(sample::kInstrumented ? 9'000 : 400'000, 0.1f);
+      std::vector<float> alike(sample::kSlow ? 9'000 : 400'000, 0.1f);
       for (std::size_t i = 0; i < alike.size(); ++i) alike[i] += 1e-8f * static_cast<float>(i % 5);
       alike.push_back(-0.004f);
       SCOPED_TRACE(std::string(dtype_name(dtype)) + " " + std::string(to_string(objective)));
