@@ -59,6 +59,7 @@ forbid(reaches "^kernels/" "(^host/|${public}backend\\.hpp$)" "kernels are calle
 forbid(includes "^(include|examples|host/(core|cpu|search|checkpoint|cli))/" "^kernels/" "host/cuda alone launches kernels")
 forbid(includes "^(examples|host/(core|cpu|search|checkpoint|cli))/" "^<(cu[a-z]+(_[a-z0-9_]+)?\\.h|cub/|cuda/|thrust/)"
        "CUDA stays in host/cuda, kernels and cuda.hpp")
+forbid(includes "^(kernels|host/cuda)/.*\\.hpp$" "^<(cub|thrust)/" "CUB and Thrust compile long: not in headers")
 
 # Third-party libraries, each where README.md says it is used.
 forbid(includes "^(host/(core|cpu|search|checkpoint)|kernels)/" "^<(fmt|CLI)/" "the library takes no arguments and prints nothing")

@@ -20,6 +20,7 @@ set(sound_tree
     "host/cli/main.cpp: text.hpp made_by_cmake.hpp afp/quantize.hpp <fmt/format.h> <CLI/CLI.hpp>"
     "kernels/encode.hpp: afp/codec.hpp"
     "kernels/encode.cu: kernels/encode.hpp <cuda_runtime.h>"
+    "kernels/primitives.cu: <cub/device/device_scan.cuh> <thrust/iterator/tabulate_output_iterator.h>"
     "examples/digits/eval.cpp: <afp/quantize.hpp> <CLI/CLI.hpp>")
 
 # "FILE: INCLUDES" to add, with what the message must hold.
@@ -44,6 +45,8 @@ set(violations
     "host/cli/text.hpp: host/core/block.hpp"             "the program uses public headers"
     "examples/digits/eval.cpp: host/core/block.hpp"      "examples use public headers"
     "kernels/encode.hpp: host/core/block.hpp"            "kernels are called"
+    "kernels/encode.hpp: <cub/cub.cuh>"                  "CUB and Thrust"
+    "host/cuda/cuda.hpp: <thrust/sort.h>"                "CUB and Thrust"
     "kernels/encode.cu: afp/quantize.hpp"                "include/afp/quantize.hpp -> include/afp/backend.hpp: kernels are called")
 
 function(add_includes line)
