@@ -165,7 +165,7 @@ void for_each_tensor(const Body& body) {
       for (const DType dtype : kDTypes)
         for (const Family family : sample::kFamilies) {
           // Half of all, scattered: every pair of the four lists meets many times.
-          if (sample::bits(8, ++number) % (sample::kInstrumented ? 20 : 2) != 0) continue;
+          if (sample::bits(8, ++number) % (sample::kSlow ? 20 : 2) != 0) continue;
           const Shape& shape = shape_of(number);
           const Tensor tensor{with_block(text, block), shape,
                               sample::make(dtype, family, element_count(shape), number)};
@@ -264,7 +264,7 @@ TEST(BackendContract, TensorsOfSeveralStripsAreTheSameInAnyPiecesAndThreads) {
     for (const BackendCase& which : cases) {
       const RunningBackend backend(which);
       for (const Cutting cutting : {Cutting{}, Cutting{1, false}, Cutting{2, true}}) {
-        if (sample::kInstrumented && cutting.strips_per_piece == 1) continue;
+        if (sample::kSlow && cutting.strips_per_piece == 1) continue;
         EXPECT_TRUE(quantize(*backend, tensor, Effort::exact, cutting) == first) << which.name;
         EXPECT_TRUE(dequantize(*backend, tensor, first, dtype, cutting) == weights) << which.name;
       }
@@ -279,7 +279,7 @@ TEST(BackendContract, TensorBlocksAreScoredAndEncoded) {
     for (const DType dtype : kDTypes) {
       const Family family = sample::kFamilies[++number % std::size(sample::kFamilies)];
       const Shape shape = number % 20 == 0 ? Shape{5, 30'001} : shape_of(number);
-      if (sample::kInstrumented && number % 5 != 0) continue;
+      if (sample::kSlow && number % 5 != 0) continue;
       const Tensor tensor{with_block(text, "tensor"), shape,
                           sample::make(dtype, family, element_count(shape), number)};
       SCOPED_TRACE(tensor.text() + " " + to_string(family));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "afp/divergence.hpp"
 #include "backends.hpp"
@@ -55,7 +56,7 @@ TEST(BackendStatistics, ExtentOfAnyWeights) {
 
 TEST(BackendStatistics, StatisticsOfF32AreTheDefinition) {
   // More weights than packed sums hold, all alike and all different, and every kind of weight.
-  const std::uint64_t many = sample::kInstrumented ? 140'000 : 300'000;
+  const std::uint64_t many = sample::kSlow ? 140'000 : 300'000;
   std::vector<std::vector<float>> sources = {std::vector<float>(many, 0.1f), std::vector<float>(many, 0.5f),
                                              std::vector<float>(many, -0.0f)};
   for (const Family family : sample::kFamilies)
@@ -84,7 +85,7 @@ TEST(BackendStatistics, HistogramsAndCountsAreTheDefinition) {
   for (const DType dtype : kDTypes)
     for (const Family family : sample::kFamilies)
       for (const std::uint64_t count : {5u, 1'001u, 300'000u}) {
-        if (count > 2'000 && (family != Family::gaussian || sample::kInstrumented)) continue;
+        if (count > 2'000 && (family != Family::gaussian || sample::kSlow)) continue;
         sample::Weights weights = sample::make(dtype, family, count, ++seed);
         const float absmax = reference::absmax(weights.values);
         if (absmax == 0.0f) continue;
@@ -139,46 +140,68 @@ TEST(BackendStatistics, HistogramEdgesAreTheDefinitions) {
     }
 }
 
-TEST(BackendStatistics, SumsOverKeysAreTheDefinition) {
-  std::uint64_t seed = 0;
-  for (const DType dtype : kDTypes)
-    for (const Family family : sample::kFamilies) {
-      const sample::Weights weights = sample::make(dtype, family, 700, ++seed);
-      Statistics statistics(dtype);
-      statistics.add(weights.bytes.data(), weights.values.size());
-      const KeyTable keys(statistics);
-      for (const Format format : reference::all_formats()) {
-        std::vector<float> scales;
-        const int first =
-            keys.absmax == 0.0f ? 0 : std::clamp(std::ilogb(keys.absmax) - format.max_exponent(), -120, 120);
-        for (int x = -4; x <= 2; ++x) {
-          const int exponent = std::clamp(first + x, min_scale_exponent(format), max_scale_exponent(format));
-          scales.push_back(exp2_int(exponent));
-          if (dtype != DType::F32) scales.push_back(exp2_int(exponent) * 1.375f);
-        }
-        std::vector<KeyErrors> expected;
-        for (const float scale : scales) expected.push_back(key_errors(keys, format, scale));
-        for_each_backend(1, [&](const Backend& backend, const std::string& name) {
-          std::vector<KeyErrors> found(scales.size());
-          backend.score_keys(keys, format, scales, found);
-          EXPECT_TRUE(found == expected)
-              << name << " " << dtype_name(dtype) << " " << to_string(family) << " " << to_string(format);
-        });
-      }
-      if (HasFailure()) return;
-    }
+// Every Format under both kinds of scale, and pairs.
+std::vector<Encoding> tensor_candidates() {
+  std::vector<Encoding> result;
+  const Block tensor{BlockKind::tensor, 0};
+  for (const Format format : reference::all_formats())
+    for (const ScaleKind scale : {ScaleKind::e8m0, ScaleKind::ue4m3})
+      result.push_back({format, std::nullopt, tensor, scale});
+  for (const char* const pair : {"E1M2+E2M1", "E2M3+E4M1", "E1M6+E7M0", "E7M0+E1M6"})
+    result.push_back(parse_encoding(std::string(pair) + "/tensor/ue4m3"));
+  return result;
 }
 
+TEST(BackendStatistics, ScalesOfTensorsAreTheDefinition) {
+  const std::vector<Encoding> candidates = tensor_candidates();
+  std::uint64_t seed = 0;
+  for (const DType dtype : kDTypes)
+    for (const Family family : sample::kFamilies)
+      for (const std::uint64_t count : {0u, 1u, 700u}) {
+        const sample::Weights weights = sample::make(dtype, family, count, ++seed);
+        Statistics statistics(dtype);
+        statistics.add(weights.bytes.data(), weights.values.size());
+        const KeyTable keys(statistics);
+        std::vector<std::optional<TensorScale>> expected;
+        for (const Encoding& encoding : candidates)
+          expected.push_back(choose_tensor_scale(statistics, encoding));
+        for_each_backend(1, [&](const Backend& backend, const std::string& name) {
+          std::vector<std::optional<TensorScale>> found(candidates.size(), TensorScale{77});
+          backend.choose_tensor_scales(keys, candidates, found);
+          for (std::size_t c = 0; c < candidates.size(); ++c)
+            EXPECT_EQ(found[c], expected[c]) << name << " " << dtype_name(dtype) << " " << to_string(family)
+                                             << " " << to_string(candidates[c]);
+        });
+        if (HasFailure()) return;
+      }
+}
+
+// Fewer levels and bins than a register has, and more; shares of zero, equal ones, points on levels and
+// beyond the last.
 TEST(BackendStatistics, DivergencesAreTheDefinition) {
   for (const std::size_t bins : {0u, 1u, 7u, 32u, 33u, 64u, 500u}) {
-    std::vector<double> p(bins), q(bins);
+    MagnitudeShares magnitudes;
     for (std::size_t i = 0; i < bins; ++i) {
-      p[i] = i % 9 == 4 ? 0.0 : sample::uniform(1, i);
-      q[i] = i % 7 == 3 ? 0.0 : i % 5 == 2 ? p[i] : sample::uniform(2, i);
+      magnitudes.points.push_back(i % 6 == 2 ? static_cast<double>(i)
+                                             : static_cast<double>(i) + sample::uniform(1, i));
+      magnitudes.shares.push_back(i % 9 == 4 ? 0.0 : sample::uniform(2, i));
     }
-    const double expected = mean_divergence(p.data(), q.data(), bins);
+    std::vector<LevelShares> rounded;
+    for (const std::size_t count : {1u, 2u, 8u, 127u, 128u}) {
+      LevelShares& levels = rounded.emplace_back();
+      double level = 0.0;
+      for (std::size_t i = 0; i < count; ++i) {
+        levels.levels.push_back(level);
+        levels.shares.push_back(i < 3 || i % 11 == 4 ? 0.0 : sample::uniform(3, i));
+        level += i % 4 == 1 ? 1.0 : 8.0 * sample::uniform(4, i);
+      }
+    }
+    std::vector<double> expected;
+    for (const LevelShares& levels : rounded) expected.push_back(divergence(magnitudes, levels));
     for_each_backend(1, [&](const Backend& backend, const std::string& name) {
-      EXPECT_EQ(backend.mean_divergence(p, q), expected) << name << " " << bins;
+      std::vector<double> found(rounded.size(), -1.0);
+      backend.compare_shares(magnitudes, rounded, found);
+      EXPECT_EQ(found, expected) << name << " " << bins;
     });
   }
 }

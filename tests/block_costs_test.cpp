@@ -69,7 +69,7 @@ TEST(BlockCosts, AreTheSumsOfQuantizingWithEachCandidateAlone) {
     for (const DType dtype : kDTypes)
       for (const Family family : sample::kFamilies)
         for (const Shape& shape : kShapes) {
-          if (sample::bits(3, ++number) % (sample::kInstrumented ? 20 : 2) != 0) continue;
+          if (sample::bits(3, ++number) % (sample::kSlow ? 20 : 2) != 0) continue;
           const sample::Weights weights = sample::make(dtype, family, element_count(shape), number);
           const std::vector<TensorCodec> candidates = all_candidates(block, shape, weights);
           const Tensor tensor = with_weights(candidates, shape, weights);
@@ -99,7 +99,7 @@ TEST(BlockCosts, AreThoseOfTheOracle) {
   for (const char* const block : kBlocks)
     for (const Family family : sample::kFamilies)
       for (const DType dtype : kDTypes) {
-        if (sample::kInstrumented && ++number % 10 != 0) continue;
+        if (sample::kSlow && ++number % 10 != 0) continue;
         const Shape shape = {2, 150};
         const sample::Weights weights = sample::make(dtype, family, element_count(shape), 70 + ++number);
         const std::vector<TensorCodec> candidates = all_candidates(block, shape, weights);

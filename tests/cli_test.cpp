@@ -1,4 +1,6 @@
 // The program `afp` from outside: exit codes, the one line on stderr, JSON keys, help screens.
+#include "cli.hpp"
+
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -9,96 +11,16 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include "program.hpp"
-#include "safetensors_bytes.hpp"
-#include "temp_folder.hpp"
-
 namespace afp {
 namespace {
 
-using Json = nlohmann::ordered_json;
-using Words = std::vector<std::string>;
-
 const std::vector<std::string> kVerbs = {"inspect", "search", "quantize", "dequantize", "verify"};
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
-std::vector<std::string> keys_of(const Json& json) {
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : json.items()) keys.push_back(key);
-  return keys;
-}
-
-struct F32Tensor {
-  std::string name;
-  std::vector<std::uint64_t> shape;
-  std::vector<float> values = {};  // empty: a fixed pseudo-random filling
-};
-
-std::string f32_file(const std::vector<F32Tensor>& tensors) {
-  Json header;
-  std::string data;
-  std::mt19937 random(1);
-  for (const F32Tensor& tensor : tensors) {
-    std::uint64_t count = 1;
-    for (const std::uint64_t size : tensor.shape) count *= size;
-    std::vector<float> values = tensor.values;
-    while (values.size() < count)
-      values.push_back(static_cast<float>(static_cast<int>(random() % 2001) - 1000) / 500.0f);
-    const std::size_t begin = data.size();
-    data.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
-    header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
-  }
-  return safetensors_bytes(header.dump(), data);
-}
-
-class Cli : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::filesystem::create_directory(folder_ / "model");
-    write_bytes(folder_ / "model/model.safetensors", f32_file({{"layers.0.weight", {32, 64}},
-                                                               {"layers.1.weight", {16, 64}},
-                                                               {"layers.0.norm", {64}},
-                                                               {"lm_head.weight", {8, 64}}}));
-    write_bytes(folder_ / "model/config.json", R"({"model_type": "test"})");
-  }
-
-  Finished afp(Words words) const {
-    words.insert(words.begin(), AFP_PROGRAM);
-    return run_program(words, folder_.path());
-  }
-  // The result of a command that is expected to work, silently but for stdout.
-  Json afp_json(Words words) const {
-    words.insert(words.end(), {"--json"});
-    if (words[0] != "inspect") words.insert(words.end(), {"--progress", "none"});
-    const Finished finished = afp(words);
-    EXPECT_EQ(finished.exit_code, 0) << finished.err;
-    EXPECT_EQ(finished.err, "");
-    return Json::parse(finished.out);
-  }
-  void expect_failure(const Words& words, int exit_code, const std::string& message) const {
-    const Finished finished = afp(words);
-    EXPECT_EQ(finished.exit_code, exit_code);
-    EXPECT_EQ(finished.err, "afp: " + message + "\n");
-    EXPECT_EQ(finished.out, "");
-  }
-  bool exists(const std::string& name) const { return std::filesystem::exists(folder_ / name); }
-  void quantize_model() const { afp_json({"quantize", "model", "-o", "packed"}); }
-
-  TempFolder folder_;
-};
 
 // --- Help ------------------------------------------------------------------------------------------
 
@@ -162,12 +84,13 @@ TEST_F(Cli, HelpNamesOnlyOptionsThatExist) {
   }
 }
 
-TEST_F(Cli, VersionNamesCommitBackendAndSimdTarget) {
+TEST_F(Cli, VersionNamesCommitBackendsAndTheirTargets) {
   const Finished finished = afp({"--version"});
   EXPECT_EQ(finished.exit_code, 0);
   EXPECT_TRUE(std::regex_match(
       finished.out,
-      std::regex(R"(afp \d+\.\d+\.\d+ \(commit (unknown|[0-9a-f]{7,})\), cpu backend, [A-Z0-9_]+\n)")))
+      std::regex(R"(afp \d+\.\d+\.\d+ \(commit (unknown|[0-9a-f]{7,})\), )"
+                 R"((backend cpu \([A-Z0-9_]+\)|backends cpu \([A-Z0-9_]+\) and cuda \([^()]+\))\n)")))
       << finished.out;
 }
 
@@ -179,7 +102,8 @@ const Words kSearchKeys = {"objective", "method", "seed",        "budget", "cost
 TEST_F(Cli, SearchPrintsItsChoiceAsJson) {
   const Json json = afp_json({"search", "model", "--target-bpw", "4.6", "--candidates", "N=3..6"});
   Words keys = kSearchKeys;
-  keys.insert(keys.end(), {"tensors", "total", "minimizes", "sample", "measure_seconds"});
+  keys.insert(keys.end(), {"tensors", "total", "minimizes", "sample", "measure_seconds", "backend", "device",
+                           "peak_device_memory"});
   EXPECT_EQ(keys_of(json), keys);
   EXPECT_EQ(json["objective"], "mse");
   EXPECT_EQ(json["method"], "exact");
@@ -225,9 +149,10 @@ TEST_F(Cli, CostsMeasuredOnceAnswerOtherBudgets) {
   Json measured = afp_json({"search", "model", "--candidates", "N=3..6", "--target-bpw", "5"});
   Json read = afp_json({"search", "model", "--costs", "costs.json", "--target-bpw", "5"});
   EXPECT_TRUE(read["measure_seconds"].is_null());
+  EXPECT_TRUE(read["backend"].is_null());
   for (Json* json : {&measured, &read}) {
-    json->erase("seconds");
-    json->erase("measure_seconds");
+    for (const char* key : {"seconds", "measure_seconds", "backend", "device", "peak_device_memory"})
+      json->erase(key);
   }
   EXPECT_EQ(measured, read);
   expect_failure({"search", "model", "--costs", "model/config.json"}, 3,
@@ -454,6 +379,15 @@ TEST_F(Cli, WrongUsage) {
   expect_quantize({"--memory-budget", "lots"},
                   "--memory-budget: expected a size as 2GB or 512MiB, found 'lots'");
   expect_quantize({"--memory-budget", "1MB"}, "--memory-budget: expected 64MiB or more, found '1MB'");
+  expect_quantize({"--backend", "gpu"}, "--backend: expected auto, cpu or cuda, found 'gpu'");
+  expect_quantize({"--device", "0;1"},
+                  "--device: expected an index as 0, several as 0,1, or all, found '0;1'");
+  expect_quantize({"--backend", "cpu", "--device", "0"}, "--device and --backend cpu contradict each other");
+  expect_quantize({"--device", "all", "--backend=cpu"}, "--device and --backend cpu contradict each other");
+  expect_failure({"inspect", "model", "--backend", "cpu"}, 2,
+                 "--backend goes with --stats; without it no weights are read; see afp inspect --help");
+  expect_failure({"inspect", "model", "--device", "0"}, 2,
+                 "--device goes with --stats; without it no weights are read; see afp inspect --help");
   expect_quantize({"--progress", "dots"}, "--progress: expected bar, json or none, found 'dots'");
   expect_quantize({"--quiet", "--verbose"}, "--quiet and --verbose contradict each other");
   EXPECT_FALSE(exists("out"));
@@ -553,6 +487,104 @@ TEST_F(Cli, FullStandardOutputIsAFailure) {
   EXPECT_EQ(read_bytes(folder_ / "err"), "afp: stdout: cannot write the result: No space left on device\n");
 }
 
+// --- The backend ---------------------------------------------------------------------------------
+
+TEST_F(Cli, ResultsNameTheCpu) {
+  const Words on_cpu = {"--backend", "cpu"};
+  const auto run = [&](Words words) {
+    words.insert(words.end(), on_cpu.begin(), on_cpu.end());
+    return afp_json(words);
+  };
+  afp_json({"search", "model", "--save-costs", "costs.json"});
+  for (const Words& words :
+       {Words{"quantize", "model", "-o", "packed"}, Words{"verify", "packed"},
+        Words{"dequantize", "packed", "-o", "plain"}, Words{"search", "model", "-o", "plan.json"},
+        Words{"search", "model", "--preset", "iccv2021", "--only", "layers"}}) {
+    const Json json = run(words);
+    EXPECT_EQ(json["backend"], "cpu") << words[0];
+    EXPECT_TRUE(json["device"].is_null() && json["peak_device_memory"].is_null()) << words[0];
+  }
+  const Json solved = run({"search", "model", "--costs", "costs.json"});  // nothing is measured
+  for (const char* key : {"backend", "device", "peak_device_memory"})
+    EXPECT_TRUE(solved[key].is_null()) << key;
+
+  for (const Words& words : {Words{"quantize", "model", "-o", "packed2"}, Words{"search", "model"},
+                             Words{"dequantize", "packed", "-o", "plain2"}}) {
+    Words with = words;
+    with.insert(with.end(), on_cpu.begin(), on_cpu.end());
+    EXPECT_NE(afp(with).out.find("\n  backend     cpu\n"), std::string::npos) << words[0];
+  }
+  EXPECT_EQ(run({"inspect", "model", "--stats"}), afp_json({"inspect", "model", "--stats"}));
+}
+
+class CliWithoutCuda : public Cli {
+ protected:
+  // Whether this build or this machine lacks CUDA.
+  void SetUp() override {
+    Cli::SetUp();
+    if (afp({"inspect", "model", "--stats", "--backend", "cuda"}).exit_code == 0)
+      GTEST_SKIP() << "there is a GPU that can be used";
+    has_build_ = afp({"--version"}).out.find(" cuda (") != std::string::npos;
+  }
+  std::string why() const {
+    return has_build_ ? "the CUDA backend cannot be used: no " : "this build has no CUDA backend";
+  }
+  // One line, nothing written.
+  void expect_refusal(Words words) const {
+    const Finished finished = afp(words);
+    EXPECT_EQ(finished.exit_code, has_build_ ? 1 : 2);
+    EXPECT_EQ(finished.out, "");
+    EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
+    EXPECT_TRUE(finished.err.starts_with("afp: " + why())) << finished.err;
+  }
+  bool has_build_ = false;
+};
+
+TEST_F(CliWithoutCuda, AskingForItIsRefusedBeforeAnythingIsDone) {
+  quantize_model();
+  afp_json({"search", "model", "--save-costs", "costs.json"});
+  for (Words words :
+       {Words{"quantize", "model", "-o", "out"},
+        Words{"quantize", "model", "-o", "out", "--target-bpw", "4.6"},
+        Words{"quantize", "model", "--dry-run"}, Words{"search", "model", "-o", "out"},
+        Words{"search", "model", "-o", "out", "--costs", "costs.json", "--report", "out.html"},
+        Words{"search", "model", "-o", "out", "--preset", "iccv2021", "--only", "layers"},
+        Words{"dequantize", "packed", "-o", "out"}, Words{"verify", "packed", "--against", "model"},
+        Words{"inspect", "packed", "--stats"}}) {
+    words.insert(words.end(), {"--backend", "cuda"});
+    expect_refusal(words);
+  }
+  for (const Words& devices :
+       {Words{"--device", "all", "--backend", "cuda"}, Words{"--device", "0"}, Words{"--device", "1,0"}}) {
+    Words words = {"quantize", "model", "-o", "out"};
+    words.insert(words.end(), devices.begin(), devices.end());
+    expect_refusal(words);
+  }
+  for (const char* name : {"out", "out.html"}) EXPECT_FALSE(exists(name)) << name;
+
+  // Nor is what is there touched, though --force says it may be.
+  const std::string manifest = read_bytes(folder_ / "packed/afp_manifest.json");
+  expect_refusal({"quantize", "model", "-o", "packed", "--force", "--backend", "cuda"});
+  EXPECT_EQ(read_bytes(folder_ / "packed/afp_manifest.json"), manifest);
+}
+
+TEST_F(CliWithoutCuda, VerboseSaysWhy) {
+  const std::string reason =
+      has_build_ ? "cpu, because no " : "cpu, because this build has no CUDA backend\n";
+  for (Words words : {Words{"quantize", "model", "-o", "packed"}, Words{"verify", "packed"},
+                      Words{"dequantize", "packed", "-o", "plain"}, Words{"search", "model"},
+                      Words{"quantize", "model", "-o", "packed2", "--device", "all"}}) {
+    words.push_back("--verbose");
+    const Finished finished = afp(words);
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_NE(finished.out.find(reason), std::string::npos) << finished.out;
+  }
+  // Not unasked, and not of a choice that was made.
+  for (const Words& words : {Words{"quantize", "model", "--dry-run"},
+                             Words{"quantize", "model", "--dry-run", "--verbose", "--backend", "cpu"}})
+    EXPECT_EQ(afp(words).out.find("because"), std::string::npos);
+}
+
 // --- JSON ------------------------------------------------------------------------------------------
 
 TEST_F(Cli, InspectJson) {
@@ -604,7 +636,8 @@ TEST_F(Cli, InspectJsonOfPackedCheckpoints) {
 
 TEST_F(Cli, QuantizeJson) {
   const Json json = afp_json({"quantize", "model", "-o", "packed"});
-  EXPECT_EQ(keys_of(json), (Words{"tensors", "total", "seconds", "gb_per_s", "backend", "resumed_shards"}));
+  EXPECT_EQ(keys_of(json), (Words{"tensors", "total", "seconds", "gb_per_s", "backend", "device",
+                                  "peak_device_memory", "resumed_shards"}));
   EXPECT_EQ(keys_of(json["tensors"][0]),
             (Words{"name", "shape", "encoding", "bits", "bpw", "sqnr_db", "packed_bytes"}));
   EXPECT_EQ(json["tensors"][0]["encoding"], "E1M2+E2M1/16/ue4m3");
@@ -625,11 +658,16 @@ TEST_F(Cli, LosslessTensorsHaveNoDecibels) {
 TEST_F(Cli, VerifyAndDequantizeJson) {
   quantize_model();
   const Json good = afp_json({"verify", "packed"});
-  EXPECT_EQ(good.dump(), R"({"ok":true,"tensors":4,"problems":[]})");
+  EXPECT_EQ(good["ok"], true);
+  EXPECT_EQ(good["tensors"], 4);
+  EXPECT_EQ(good["problems"].dump(), "[]");
+  EXPECT_EQ(keys_of(good), (Words{"ok", "tensors", "problems", "backend", "device", "peak_device_memory"}));
   const Json against = afp_json({"verify", "packed", "--against", "model"});
-  EXPECT_EQ(keys_of(against), (Words{"ok", "tensors", "problems", "sqnr_db"}));
+  EXPECT_EQ(keys_of(against),
+            (Words{"ok", "tensors", "problems", "sqnr_db", "backend", "device", "peak_device_memory"}));
   const Json plain = afp_json({"dequantize", "packed", "-o", "plain", "--dtype", "BF16"});
-  EXPECT_EQ(keys_of(plain), (Words{"tensors", "packed_bytes", "written_bytes", "seconds", "gb_per_s"}));
+  EXPECT_EQ(keys_of(plain), (Words{"tensors", "packed_bytes", "written_bytes", "seconds", "gb_per_s",
+                                   "backend", "device", "peak_device_memory"}));
   EXPECT_EQ(afp_json({"inspect", "plain"})["tensors"][0]["dtype"], "BF16");
 }
 
@@ -877,7 +915,7 @@ TEST_F(Cli, ZshCompletionNamesTheOptionsOfEveryVerb) {
     const std::size_t begin = script.find("\n    " + verb + ")");
     ASSERT_NE(begin, std::string::npos);
     std::string part = script.substr(begin, script.find(";;", begin) - begin);
-    for (const char* group : {"choosing", "searching", "resources", "reporting"}) {
+    for (const char* group : {"choosing", "searching", "resources", "reporting", "devices"}) {
       if (part.find(std::string("$") + group) == std::string::npos) continue;
       const std::size_t start = script.find(std::string("\n  ") + group + "=(");
       part += script.substr(start, script.find("\n  )", start) - start);

@@ -106,7 +106,7 @@ TEST(Codec, EveryFiniteBf16AndFp16Pattern) {
 }
 
 TEST(Codec, LargeFloat32Sample) {
-  const std::uint64_t count = sample::kInstrumented ? 10'000 : 150'000;
+  const std::uint64_t count = sample::kSlow ? 10'000 : 150'000;
   for (const Format format : reference::all_formats()) {
     const Grid grid(format);
     const std::uint64_t seed = 100 * format.exponent_bits + format.mantissa_bits;

@@ -9,7 +9,8 @@ set(sound_tree
     "include/afp/encoding.hpp: afp/format.hpp"
     "include/afp/tensor.hpp: <vector>"
     "include/afp/backend.hpp: afp/encoding.hpp afp/tensor.hpp"
-    "include/afp/quantize.hpp: afp/backend.hpp"
+    "include/afp/progress.hpp: <string>"
+    "include/afp/quantize.hpp: afp/backend.hpp afp/progress.hpp"
     "include/afp/cuda.hpp: afp/backend.hpp <cuda_runtime.h>"
     "host/core/quantize.cpp: afp/quantize.hpp host/checkpoint/file.hpp <tbb/task_arena.h>"
     "host/core/block.hpp: afp/codec.hpp"
@@ -20,7 +21,7 @@ set(sound_tree
     "host/cli/main.cpp: text.hpp made_by_cmake.hpp afp/quantize.hpp <fmt/format.h> <CLI/CLI.hpp>"
     "kernels/encode.hpp: afp/codec.hpp"
     "kernels/encode.cu: kernels/encode.hpp <cuda_runtime.h>"
-    "kernels/primitives.cu: <cub/device/device_scan.cuh> <thrust/iterator/tabulate_output_iterator.h>"
+    "kernels/primitives.cu: <cub/device/device_scan.cuh> <thrust/sort.h>"
     "examples/digits/eval.cpp: <afp/quantize.hpp> <CLI/CLI.hpp>")
 
 # "FILE: INCLUDES" to add, with what the message must hold.
@@ -31,6 +32,8 @@ set(violations
     "include/afp/tensor.hpp: kernels/encode.hpp"         "public headers stand alone"
     "include/afp/tensor.hpp: <nlohmann/json.hpp>"        "include/afp/tensor.hpp -> <nlohmann/json.hpp>"
     "include/afp/tensor.hpp: <cuda_runtime.h>"           "include/afp/tensor.hpp -> <cuda_runtime.h>"
+    "include/afp/progress.hpp: afp/backend.hpp"          "include/afp/progress.hpp -> include/afp/backend.hpp"
+    "include/afp/quantize.hpp: afp/cuda.hpp"             "it needs CUDA to compile"
     "include/afp/tensor.hpp: afp/quantize.hpp"           "include/afp/tensor.hpp -> include/afp/quantize.hpp"
     "host/checkpoint/file.hpp: afp/backend.hpp"          "files know nothing of devices"
     "host/checkpoint/file.hpp: host/core/block.hpp"      "files know nothing of what is done with them"
@@ -41,12 +44,21 @@ set(violations
     "host/core/block.hpp: kernels/encode.hpp"            "host/cuda alone"
     "host/core/block.hpp: <cuda_runtime.h>"              "CUDA stays in"
     "host/core/block.hpp: host/checkpoint/file.hpp"      "host/core/block.hpp -> host/checkpoint/file.hpp: backends work on memory"
+    "host/core/block.hpp: host/cuda/cuda.cpp"            "devices are reached through"
+    "host/cpu/cpu.cpp: host/cuda/cuda.cpp"               "backends do not know each other"
+    "host/cuda/cuda.cpp: host/cpu/cpu.cpp"               "backends do not know each other"
+    "host/cuda/cuda.cpp: host/checkpoint/file.hpp"       "backends work on memory"
+    "host/cuda/cuda.cpp: <cub/block/block_scan.cuh>"     "no emulator runs them"
+    "host/cuda/cuda.cpp: <hwy/highway.h>"                "vector code belongs"
+    "host/cuda/cuda.cpp: <fmt/format.h>"                 "prints nothing"
+    "host/cuda/cuda.cpp: <Eigen/Dense>"                  "the solvers' own"
     "host/search/exact.cpp: host/checkpoint/file.hpp"    "the search knows a table"
     "host/cli/text.hpp: host/core/block.hpp"             "the program uses public headers"
     "examples/digits/eval.cpp: host/core/block.hpp"      "examples use public headers"
+    "host/cli/text.hpp: host/cuda/cuda.cpp"              "the program uses public headers"
     "kernels/encode.hpp: host/core/block.hpp"            "kernels are called"
-    "kernels/encode.hpp: <cub/cub.cuh>"                  "CUB and Thrust"
-    "host/cuda/cuda.hpp: <thrust/sort.h>"                "CUB and Thrust"
+    "kernels/encode.hpp: afp/cuda.hpp"                   "kernels are called"
+    "kernels/encode.cu: <thrust/sort.h>"                 "no emulator runs them"
     "kernels/encode.cu: afp/quantize.hpp"                "include/afp/quantize.hpp -> include/afp/backend.hpp: kernels are called")
 
 function(add_includes line)

@@ -47,7 +47,7 @@ void expect_equal(double found, Real expected, Real signal, const std::string& w
 TEST(SquaredError, EqualsQuantizingEachWeight) {
   for (const DType dtype : kDTypes)
     for (const Family family : sample::kFamilies) {
-      const Weights weights = sample::make(dtype, family, sample::kInstrumented ? 300 : 1'500, 3);
+      const Weights weights = sample::make(dtype, family, sample::kSlow ? 300 : 1'500, 3);
       const Statistics statistics = gather(weights);
       const Real signal = reference::sum_of_squares(weights.values);
       for (const Format format : reference::all_formats()) {
@@ -102,7 +102,7 @@ TEST(ChooseTensorScale, IsTheBestOfAllScales) {
 
   for (const DType dtype : kDTypes)
     for (const Family family : sample::kFamilies) {
-      const Weights weights = sample::make(dtype, family, sample::kInstrumented ? 60 : 300, 5);
+      const Weights weights = sample::make(dtype, family, sample::kSlow ? 60 : 300, 5);
       const Statistics statistics = gather(weights);
       for (const Encoding& encoding : encodings) {
         SCOPED_TRACE(std::string(dtype_name(dtype)) + " " + to_string(family) + " " + to_string(encoding));

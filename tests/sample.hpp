@@ -16,17 +16,17 @@
 
 namespace afp::sample {
 
-// Instrumented builds are several times slower: they take a part of the samples.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kInstrumented = true;
+// Instrumented builds are several times slower, emulated devices more than that: they take a part of the samples.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(AFP_TEST_EMULATED)
+inline constexpr bool kSlow = true;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kInstrumented = true;
+inline constexpr bool kSlow = true;
 #else
-inline constexpr bool kInstrumented = false;
+inline constexpr bool kSlow = false;
 #endif
 #else
-inline constexpr bool kInstrumented = false;
+inline constexpr bool kSlow = false;
 #endif
 
 inline std::uint64_t bits(std::uint64_t seed, std::uint64_t index) {

@@ -1,19 +1,28 @@
 // Annealing: its neighbourhood against the original's rule from every place, its arithmetic against long
 // double, its chains against each other, and what it finds against the exact solver.
+#include <Random123/philox.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <optional>
 #include <set>
+#include <span>
 #include <utility>
+#include <vector>
 
-#include "host/search/acceptance.hpp"
+#include "afp/annealing.hpp"
+#include "afp/chain_runner.hpp"
+#include "afp/philox.hpp"
 #include "host/search/chains.hpp"
 #include "host/search/elementary.hpp"
 #include "host/search/neighbourhood.hpp"
-#include "host/search/proposals.hpp"
 #include "host/search/random.hpp"
+#include "host/search/thread_runner.hpp"
 #include "host/search/walk.hpp"
 #include "search_problems.hpp"
 
@@ -23,8 +32,9 @@ namespace {
 using search_detail::Chains;
 using search_detail::Neighbourhood;
 using search_detail::Philox;
-using search_detail::Proposal;
 using search_detail::Purpose;
+using search_detail::ThreadRunner;
+using search_detail::Threads;
 using search_detail::Walk;
 using Place = std::pair<int, int>;
 
@@ -34,6 +44,24 @@ TEST(SearchRandom, IsPhilox) {
   ASSERT_EQ(static_cast<int>(Purpose::start), 0);
   const auto words = Philox(0, Purpose::start)(0, 0);
   EXPECT_EQ(words, (std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+}
+
+TEST(SearchRandom, TheStepsWordsAreRandom123s) {
+  Random random(12);
+  for (int repeat = 0; repeat < 10'000; ++repeat) {
+    PhiloxWords counter{};
+    for (std::uint32_t& word : counter.word) word = static_cast<std::uint32_t>(random());
+    const auto key_0 = static_cast<std::uint32_t>(random()), key_1 = static_cast<std::uint32_t>(random());
+    const r123::Philox4x32::ctr_type expected = r123::Philox4x32()(
+        {{counter.word[0], counter.word[1], counter.word[2], counter.word[3]}}, {{key_0, key_1}});
+    const PhiloxWords words = philox_words(counter, key_0, key_1);
+    for (std::size_t i = 0; i < 4; ++i) ASSERT_EQ(words.word[i], expected[i]);
+
+    const std::uint64_t seed = random(), step = random();
+    const auto chain = static_cast<std::uint32_t>(random());
+    const std::array<std::uint32_t, 4> move = Philox(seed, Purpose::move)(chain, step);
+    for (std::size_t i = 0; i < 4; ++i) ASSERT_EQ(move_words(seed, chain, step).word[i], move[i]);
+  }
 }
 
 TEST(SearchRandom, StreamsDiffer) {
@@ -51,25 +79,25 @@ TEST(SearchRandom, StreamsDiffer) {
 
 TEST(SearchRandom, BelowIsEvenAndUnitIsInside) {
   for (const std::uint32_t count : {1u, 3u, 1000u}) {
-    EXPECT_EQ(search_detail::below(count, 0), 0u);
-    EXPECT_EQ(search_detail::below(count, 0xFFFFFFFF), count - 1);
+    EXPECT_EQ(draw_below(count, 0), 0u);
+    EXPECT_EQ(draw_below(count, 0xFFFFFFFF), count - 1);
   }
   std::vector<int> hits(7, 0);
   for (std::uint64_t word = 0; word < (1ull << 32); word += 65'521)
-    ++hits[search_detail::below(7, static_cast<std::uint32_t>(word))];
+    ++hits[draw_below(7, static_cast<std::uint32_t>(word))];
   const auto [least, most] = std::minmax_element(hits.begin(), hits.end());
   EXPECT_LE(*most - *least, 1);
-  EXPECT_GT(search_detail::unit(0), 0.0);
-  EXPECT_LT(search_detail::unit(0xFFFFFFFF), 1.0);
+  EXPECT_GT(draw_unit(0), 0.0);
+  EXPECT_LT(draw_unit(0xFFFFFFFF), 1.0);
 }
 
 TEST(SearchAcceptance, FollowsTheTemperature) {
-  EXPECT_TRUE(search_detail::accepts(-1.0, 0.0, 0.999));
-  EXPECT_TRUE(search_detail::accepts(0.0, 0.0, 0.999));
-  EXPECT_FALSE(search_detail::accepts(1e-300, 0.0, 0.001));
+  EXPECT_TRUE(accepts(-1.0, 0.0, 0.999));
+  EXPECT_TRUE(accepts(0.0, 0.0, 0.999));
+  EXPECT_FALSE(accepts(1e-300, 0.0, 0.001));
   // delta < -T log2(u): with T = 2 and u = 1/8 below 6.
-  EXPECT_TRUE(search_detail::accepts(5.999, 2.0, 0.125));
-  EXPECT_FALSE(search_detail::accepts(6.0, 2.0, 0.125));
+  EXPECT_TRUE(accepts(5.999, 2.0, 0.125));
+  EXPECT_FALSE(accepts(6.0, 2.0, 0.125));
 }
 
 TEST(SearchElementary, AgreesWithTheLibrary) {
@@ -122,9 +150,9 @@ SearchProblem one_row(std::vector<SearchProblem::Column> columns) {
 // How often each column is drawn from `from`.
 std::map<std::uint32_t, int> draws(const Walk& walk, std::uint32_t from, int count) {
   std::map<std::uint32_t, int> hits;
-  const Philox philox(3, Purpose::move);
   for (int step = 0; step < count; ++step)
-    ++hits[walk.draw(&from, philox(from, static_cast<std::uint64_t>(step))).column];
+    ++hits[draw_proposal(walk.problem(), &from, move_words(3, from, static_cast<std::uint64_t>(step)))
+               .column];
   return hits;
 }
 
@@ -159,7 +187,7 @@ std::set<std::uint32_t> reachable_in_one(const Neighbourhood& near, std::uint32_
     for (std::uint32_t exponent = 0; exponent < 256; exponent += 25)
       for (std::uint32_t column = 0; column < 256; column += 15) {
         const std::uint32_t to = near.draw(from, bits * kStep, exponent * kStep, column * kStep);
-        if (to == Neighbourhood::kNone)
+        if (to == kNoMove)
           stays = true;
         else
           reached.insert(to);
@@ -247,15 +275,12 @@ TEST(SearchProposals, AreScoredAsTheSumsDiffer) {
       return std::pair(value + static_cast<long double>(price) * static_cast<long double>(over), bytes);
     };
     std::vector<std::uint32_t> choices = walk.smallest();
-    const Philox philox(6, Purpose::move);
     for (std::uint64_t step = 0; step < 50; ++step) {
       const auto [before, bytes_before] = energy(choices);
-      std::uint64_t bytes = bytes_before;
-      double value = 0.0;
-      const Proposal proposal = walk.draw(choices.data(), philox(0, step));
-      search_detail::ProposalDelta delta{};
-      search_detail::score_proposals(walk.table(), {choices.data(), &bytes, &value, problem.rows, 1},
-                                     {&proposal, 1}, price, {&delta, 1});
+      const Proposal proposal = draw_proposal(walk.problem(), choices.data(), move_words(6, 0, step));
+      const ProposalDelta delta = score_proposal(walk.table(), proposal, bytes_before, price);
+      EXPECT_EQ(proposal.own, choices[proposal.row]);
+      EXPECT_TRUE(problem.available(proposal.row, proposal.column));
       choices[proposal.row] = proposal.column;
       const auto [after, bytes_after] = energy(choices);
       const double scale = std::max(1.0, static_cast<double>(before + after));
@@ -265,38 +290,61 @@ TEST(SearchProposals, AreScoredAsTheSumsDiffer) {
   }
 }
 
+// Chains and the threads that step them.
+struct ChainsRun {
+  ChainsRun(const Walk& walk, std::size_t count, std::uint64_t seed, std::uint32_t most_rejections,
+            int thread_count = 1)
+      : threads(options(thread_count)),
+        runner(threads),
+        chains(walk, count, seed, most_rejections, threads, runner) {}
+
+  static SearchOptions options(int thread_count) {
+    SearchOptions options;
+    options.threads = thread_count;
+    return options;
+  }
+
+  Threads threads;
+  ThreadRunner runner;
+  Chains chains;
+};
+
 TEST(SearchChains, GoTheSameWayInAnyGroup) {
   const SearchProblem problem = model_problem(30, 20, std::nullopt, 7);
   const Walk walk(problem);
-  Chains together(walk, 0, 5, 11, 0);
-  together.run({1e-2, 0.0, 1500}, 0, nullptr);
+  ChainsRun together(walk, 11, 11, 0, 3);
+  together.chains.run({1e-2, 0.0, 1500}, 0, nullptr);
   std::uint64_t evaluations = 0;
   std::set<double> values;
-  for (std::uint32_t chain = 0; chain < 5; ++chain) {
-    Chains alone(walk, chain, 1, 11, 0);
-    alone.run({1e-2, 0.0, 1000}, 0, nullptr);
-    alone.run({1e-2, 0.0, 500}, 1000, nullptr);
-    EXPECT_EQ(alone.best(0), together.best(chain));
-    EXPECT_EQ(alone.best_value(0), together.best_value(chain));
-    evaluations += alone.evaluations();
-    values.insert(alone.best_value(0));
+  for (std::size_t count = 1; count <= 11; ++count) {
+    ChainsRun fewer(walk, count, 11, 0);  // whose last chain is alone, or in a group of two, ...
+    fewer.chains.run({1e-2, 0.0, 1000}, 0, nullptr);
+    fewer.chains.run({1e-2, 0.0, 500}, 1000, nullptr);
+    for (std::size_t chain = 0; chain < count; ++chain) {
+      EXPECT_EQ(fewer.chains.best(chain), together.chains.best(chain));
+      EXPECT_EQ(fewer.chains.best_value(chain), together.chains.best_value(chain));
+    }
+    evaluations = fewer.chains.evaluations();
+    EXPECT_EQ(evaluations, count * 1500);
+    values.insert(fewer.chains.best_value(count - 1));
   }
-  EXPECT_EQ(evaluations, together.evaluations());
-  EXPECT_EQ(values.size(), 5u) << "chains that all end alike would show nothing";
+  EXPECT_EQ(evaluations, together.chains.evaluations());
+  EXPECT_EQ(values.size(), 11u) << "chains that all end alike would show nothing";
 }
 
 TEST(SearchChains, KeepTheBestTheyHaveSeen) {
   // At a temperature where a chain wanders off again, its best is not its last.
   const SearchProblem problem = model_problem(8, 10, 0.5, 8);
   const Walk walk(problem);
-  Chains chains(walk, 0, 3, 1, 0);
+  ChainsRun run(walk, 3, 1, 0);
   std::vector<double> before(3, std::numeric_limits<double>::infinity());
   for (std::uint64_t step = 0; step < 4000; step += 100) {
-    chains.run({1e6, 0.0, 100}, step, nullptr);
+    run.chains.run({1e6, 0.0, 100}, step, nullptr);
     for (std::size_t chain = 0; chain < 3; ++chain) {
-      EXPECT_LE(chains.best_value(chain), before[chain]);
-      before[chain] = chains.best_value(chain);
-      std::vector<std::size_t> choice(chains.best(chain).begin(), chains.best(chain).end());
+      EXPECT_LE(run.chains.best_value(chain), before[chain]);
+      before[chain] = run.chains.best_value(chain);
+      const std::vector<std::uint32_t> best = run.chains.best(chain);
+      std::vector<std::size_t> choice(best.begin(), best.end());
       EXPECT_LE(bytes_of(problem, choice), *problem.budget);
       EXPECT_NEAR(static_cast<double>(value_of(problem, choice)), before[chain], 1e-12 * before[chain]);
     }
@@ -309,10 +357,193 @@ TEST(SearchChains, StandStillAfterSoManyRejectionsInARow) {
   SearchProblem problem = one_row({{4, 1}, {4, 2}});
   problem.costs = {1.0, 2.0};
   const Walk walk(problem);
-  Chains chains(walk, 0, 100, 2, 5);
-  chains.run({0.0, 0.0, 100'000}, 0, nullptr);
-  EXPECT_GT(chains.evaluations(), 100u * 250u);
-  EXPECT_LT(chains.evaluations(), 100u * 500u);
+  ChainsRun run(walk, 100, 2, 5);
+  run.chains.run({0.0, 0.0, 100'000}, 0, nullptr);
+  EXPECT_GT(run.chains.evaluations(), 100u * 250u);
+  EXPECT_LT(run.chains.evaluations(), 100u * 500u);
+}
+
+// A runner that steps a chain after the other in the plainest way, and copies each best one at once.
+class PlainRunner : public ChainRunner {
+ public:
+  int starts = 0;
+  std::size_t chains = 0, written = 0, read = 0;
+
+  void start(const AnnealingProblem& problem, std::span<const ChainState> states,
+             std::span<const std::uint32_t> choices, std::span<const std::uint32_t> best) override {
+    ++starts;
+    problem_ = problem;
+    chains = states.size();
+    states_.assign(states.begin(), states.end());
+    for (std::size_t chain = 0; chain < chains; ++chain) {
+      const auto part = [&](std::span<const std::uint32_t> all) {
+        const auto own = all.subspan(chain * problem.rows, problem.rows);
+        return std::vector<std::uint32_t>(own.begin(), own.end());
+      };
+      choices_.push_back(part(choices));
+      best_.push_back(part(best));
+    }
+  }
+  void run(const AnnealingLevel& level, std::uint64_t first_step, const std::atomic<bool>*,
+           std::span<ChainState> states) override {
+    for (std::uint32_t chain = 0; chain < chains; ++chain) {
+      ChainState& state = states_[chain];
+      std::vector<std::uint32_t>& choices = choices_[chain];
+      for (std::uint64_t step = first_step; step < first_step + level.steps; ++step) {
+        if (problem_.most_rejections > 0 && state.rejections >= problem_.most_rejections) break;
+        const PhiloxWords words = move_words(problem_.seed, chain, step);
+        const Proposal proposal = draw_proposal(problem_, choices.data(), words);
+        const ProposalDelta delta = score_proposal(problem_.table, proposal, state.bytes, level.over_price);
+        ++state.steps;
+        ++state.rejections;
+        if (!accepts(delta.energy, level.temperature, draw_unit(words.word[3]))) continue;
+        state.rejections = 0;
+        if (proposal.column == proposal.own) continue;
+        choices[proposal.row] = proposal.column;
+        state.value += delta.value;
+        state.bytes = delta.bytes;
+        if (!keep(chain)) sum_up_best(chain);
+      }
+      sum_up_best(chain);
+      state.value = assignment_value(problem_.table, problem_.rows, choices.data());
+      state.bytes = assignment_bytes(problem_.table, problem_.rows, choices.data());
+      keep(chain);
+      sum_up_best(chain);
+      states[chain] = state;
+    }
+  }
+  void read_choices(std::size_t chain, std::span<std::uint32_t> choices) override {
+    ++read;
+    std::copy(choices_[chain].begin(), choices_[chain].end(), choices.begin());
+  }
+  void read_best(std::size_t chain, std::span<std::uint32_t> best) override {
+    std::copy(best_[chain].begin(), best_[chain].end(), best.begin());
+  }
+  void write_best(std::size_t chain, double value, std::span<const std::uint32_t> best) override {
+    ++written;
+    EXPECT_LT(value, states_[chain].best_value);
+    states_[chain].best_value = value;
+    best_[chain].assign(best.begin(), best.end());
+  }
+
+ private:
+  bool keep(std::size_t chain) {
+    ChainState& state = states_[chain];
+    if (state.bytes > problem_.table.budget || state.value >= state.best_value) return false;
+    state.best_value = state.value;
+    best_[chain] = choices_[chain];
+    return true;
+  }
+  void sum_up_best(std::size_t chain) {
+    states_[chain].best_value = assignment_value(problem_.table, problem_.rows, best_[chain].data());
+  }
+
+  AnnealingProblem problem_;
+  std::vector<ChainState> states_;
+  std::vector<std::vector<std::uint32_t>> choices_, best_;
+};
+
+void expect_same(const SearchResult& a, const SearchResult& b) {
+  EXPECT_EQ(a.choice, b.choice);
+  EXPECT_EQ(a.cost, b.cost);
+  EXPECT_EQ(a.bytes, b.bytes);
+  EXPECT_EQ(a.evaluations, b.evaluations);
+  ASSERT_EQ(a.trace.size(), b.trace.size());
+  for (std::size_t i = 0; i < a.trace.size(); ++i) {
+    EXPECT_EQ(a.trace[i].evaluations, b.trace[i].evaluations);
+    EXPECT_EQ(a.trace[i].cost, b.trace[i].cost);
+  }
+}
+
+TEST(SearchAnneal, AResultDoesNotShowWhereItsChainsRan) {
+  for (const std::uint32_t chains : {0u, 1u, 7u, 40u})
+    for (const bool original : {false, true})
+      for (const std::optional<double> budget : {std::optional<double>(), std::optional(0.3)}) {
+        const SearchProblem problem = model_problem(12, 21, budget, chains);
+        SearchOptions options;
+        options.method = Method::anneal;
+        options.evaluations = 60'000;
+        options.chains = chains;
+        options.original_schedule = original;
+        options.seed = chains;
+        options.threads = 1;
+        const SearchResult one = search(problem, options);
+        options.threads = 3;
+        expect_same(search(problem, options), one);
+        PlainRunner runner;
+        options.runner = &runner;
+        expect_same(search(problem, options), one);
+        EXPECT_EQ(runner.starts, 1);
+        EXPECT_EQ(runner.chains, chains == 0 ? 16 : chains);
+        EXPECT_EQ(runner.read > 0, budget.has_value());
+        if (!original) {
+          EXPECT_EQ(runner.written > 0, budget.has_value());
+        }
+        // At most 16 repairs a level.
+        EXPECT_LE(runner.read, 60u * 16u);
+      }
+}
+
+// A PlainRunner that says which assignments were asked for since its last level.
+class WatchedRunner : public PlainRunner {
+ public:
+  std::set<std::size_t> asked;
+  std::vector<ChainState> after;
+
+  void run(const AnnealingLevel& level, std::uint64_t first_step, const std::atomic<bool>* stop,
+           std::span<ChainState> states) override {
+    PlainRunner::run(level, first_step, stop, states);
+    after.assign(states.begin(), states.end());
+    asked.clear();
+  }
+  void read_choices(std::size_t chain, std::span<std::uint32_t> choices) override {
+    EXPECT_TRUE(asked.insert(chain).second);
+    PlainRunner::read_choices(chain, choices);
+  }
+};
+
+TEST(SearchChains, RepairTheSixteenOfTheLeastEnergy) {
+  const SearchProblem problem = model_problem(20, 14, 0.3, 9);
+  const Walk walk(problem);
+  Threads threads(ChainsRun::options(2));
+  for (const std::size_t count : {10, 60}) {
+    WatchedRunner runner;
+    Chains chains(walk, count, 1, 0, threads, runner);
+    bool fewer = false, more = false;
+    for (const double over_price : {1e-12, 1e-4, 1e3})
+      for (std::uint64_t step = 0; step < 500; step += 100) {
+        chains.run({1e-3, over_price, 100}, step, nullptr);
+        std::vector<std::pair<long double, std::size_t>> over;
+        for (std::size_t chain = 0; chain < count; ++chain)
+          if (const ChainState& state = runner.after[chain]; state.bytes > *problem.budget)
+            over.emplace_back(static_cast<long double>(state.value) +
+                                  static_cast<long double>(over_price) *
+                                      static_cast<long double>(state.bytes - *problem.budget),
+                              chain);
+        (over.size() > 16 ? more : fewer) = true;
+        std::sort(over.begin(), over.end());
+        over.resize(std::min<std::size_t>(over.size(), 16));
+        std::set<std::size_t> expected;
+        for (const auto& [energy, chain] : over) expected.insert(chain);
+        EXPECT_EQ(runner.asked, expected);
+      }
+    EXPECT_EQ(more, count > 16);
+    EXPECT_TRUE(fewer);
+  }
+}
+
+TEST(SearchAnneal, MoreChainsMakeAsManyMovesEach) {
+  const SearchProblem problem = model_problem(1, 5, std::nullopt, 1);
+  const auto evaluations = [&](std::uint32_t chains) {
+    SearchOptions options;
+    options.method = Method::anneal;
+    options.chains = chains;
+    return search(problem, options).evaluations;
+  };
+  const std::uint64_t each = evaluations(0) / 16;
+  EXPECT_EQ(evaluations(16), 16 * each);
+  EXPECT_EQ(evaluations(1), 16 * each);
+  EXPECT_EQ(evaluations(48), 48 * each);
 }
 
 // --- The whole -------------------------------------------------------------------------------------------

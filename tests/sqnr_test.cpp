@@ -10,7 +10,7 @@
 namespace afp {
 namespace {
 
-constexpr std::uint64_t kCount = sample::kInstrumented ? 100'000 : 1'000'000;
+constexpr std::uint64_t kCount = sample::kSlow ? 100'000 : 1'000'000;
 
 class NormalWeights : public testing::Test {
  protected:

@@ -89,7 +89,7 @@ TEST(TensorBlockCosts, EqualQuantizingEachWeight) {
   for (const DType dtype : kDTypes)
     for (const Family family : sample::kFamilies)
       for (const std::uint64_t count : {std::uint64_t{1}, std::uint64_t{30}, std::uint64_t{601}}) {
-        if (sample::kInstrumented && count > 100) continue;
+        if (sample::kSlow && count > 100) continue;
         SCOPED_TRACE(std::string(dtype_name(dtype)) + " " + to_string(family) + " " + std::to_string(count));
         expect_costs(*backend, sample::make(dtype, family, count, ++seed));
         if (HasFailure()) return;

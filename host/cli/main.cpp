@@ -38,7 +38,7 @@ Verbs
 Each has options of its own: afp VERB --help
 
 Options
-  --version                    version, commit, back ends and SIMD target
+  --version                    version, commit, backends and their targets
   -h, --help                   this text
 
 Examples
@@ -59,8 +59,10 @@ constexpr std::array kVerbs = {Verb{"inspect", inspect}, Verb{"search", search},
 std::string version_text() {
   const std::unique_ptr<Backend> backend = make_cpu_backend(1);
   const std::string description = backend->description();  // ends with the SIMD target
-  return fmt::format("afp {} (commit {}), {} backend, {}\n", kVersion, kCommit, backend->name(),
-                     description.substr(description.rfind(' ') + 1));
+  const std::string cuda = cuda_build();
+  return fmt::format("afp {} (commit {}), backend{} cpu ({}){}\n", kVersion, kCommit, cuda.empty() ? "" : "s",
+                     description.substr(description.rfind(' ') + 1),
+                     cuda.empty() ? "" : " and cuda (" + cuda + ")");
 }
 
 Outcome run(const std::vector<std::string>& arguments, const std::atomic<bool>& stop) {

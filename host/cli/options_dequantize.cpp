@@ -35,7 +35,7 @@ DequantizeArguments parse_dequantize(const Arguments& arguments) {
 
   command.group("Output");
   command.flag("--force", parsed.options.force, "empty OUTPUT first, whatever it holds");
-  run.declare_reporting(command, "");
+  run.declare_reporting(command, "which backend ran, and why");
 
   command.example("afp dequantize model-4bit -o model-restored");
   command.example("afp dequantize model-4bit -o model-f32 --dtype F32");
@@ -48,6 +48,7 @@ DequantizeArguments parse_dequantize(const Arguments& arguments) {
   parsed.options.run = run.options;
   parsed.json = run.json;
   parsed.quiet = run.quiet;
+  parsed.verbose = run.verbose;
   parsed.progress = run.progress_mode;
   return parsed;
 }

@@ -13,7 +13,7 @@ struct DequantizeArguments {
   std::string input;
   std::string output;
   DequantizeOptions options;  // but for progress and stop
-  bool json = false, quiet = false;
+  bool json = false, quiet = false, verbose = false;
   ProgressMode progress = ProgressMode::none;
 };
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "afp/backend_choice.hpp"
 #include "host/cli/outcome.hpp"
 
 namespace afp::cli {
@@ -10,6 +11,7 @@ namespace afp::cli {
 struct InspectArguments {
   std::string path;
   bool stats = false, json = false;
+  BackendChoice backend;  // of stats
 };
 
 InspectArguments parse_inspect(const Arguments& arguments);

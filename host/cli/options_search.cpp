@@ -14,8 +14,7 @@ SearchCommand parse_search(const Arguments& arguments) {
   std::optional<std::string> output;
 
   CommandLine command("search", "INPUT -o PLAN.json [options]",
-                      "Chooses an Encoding for every weight matrix and writes no weights; afp quantize takes "
-                      "the plan, which may be edited by hand.");
+                      "Chooses an Encoding for every weight matrix; afp quantize carries the plan out.");
   command.group("What (--keep, --only, --set and --rules may be repeated: the last match wins)");
   command.positional("INPUT", parsed.input, "a .safetensors file or a folder that holds a model");
   command.value("-o,--output", "PLAN", output, "file to write; without it the choice is only shown");

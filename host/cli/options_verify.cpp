@@ -24,7 +24,7 @@ VerifyArguments parse_verify(const Arguments& arguments) {
   run.declare_resources(command);
 
   command.group("Output");
-  run.declare_reporting(command, "with --against: the error of every tensor");
+  run.declare_reporting(command, "which backend ran; with --against, the error of every tensor");
 
   command.example("afp verify model-4bit");
   command.example("afp verify model-4bit --against model");

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "afp/backend.hpp"
+
 namespace afp::cli {
 
 inline constexpr int kExitDone = 0, kExitFailure = 1, kExitUsage = 2, kExitBadInput = 3,
@@ -24,6 +26,13 @@ std::string json_line(const nlohmann::ordered_json& json);
 
 // A double that JSON can hold; null for infinities and NaN.
 nlohmann::ordered_json json_number(double number);
+
+// The keys "backend", "device" and "peak_device_memory" (bytes); null are the last two where the CPU worked
+// alone, and all three where no backend did.
+void add_backend(nlohmann::ordered_json& json, const BackendUse& backend);
+
+// "cuda, NVIDIA H200, 1.23GB of its memory at the most", "cpu"; `reason`: also why not CUDA.
+std::string backend_text(const BackendUse& backend, bool reason);
 
 // "22.58 dB"; "exact" where nothing was lost.
 std::string decibel_text(double db);

@@ -58,7 +58,7 @@ std::size_t quantized_count(const QuantizeResult& result) {
 
 }  // namespace
 
-std::string quantize_text(const QuantizeReport& report, bool all, std::optional<std::size_t> width) {
+std::string quantize_text(const QuantizeReport& report, std::optional<std::size_t> width) {
   const QuantizeResult& result = report.result;
   const std::size_t quantized = quantized_count(result);
   std::string out = fmt::format(
@@ -76,7 +76,8 @@ std::string quantize_text(const QuantizeReport& report, bool all, std::optional<
   out += fmt::format("  busy        read {:.2f} s, search {:.2f} s, encode {:.2f} s, write {:.2f} s\n",
                      result.read_seconds, result.search_seconds, result.encode_seconds, result.write_seconds);
   if (const std::optional<double> throughput = gb_per_s(result))
-    out += fmt::format("  throughput  {:.3g} GB/s of source data, {}\n", *throughput, result.backend);
+    out += fmt::format("  throughput  {:.3g} GB/s of source data\n", *throughput);
+  out += fmt::format("  backend     {}\n", backend_text(result.backend, report.verbose));
   if (report.dry_run()) out += fmt::format("  memory      {} at the most\n", size_text(*report.peak_memory));
   if (result.resumed_shards > 0)
     out += fmt::format("  resumed     {} of {} finished by an earlier run\n",
@@ -84,7 +85,7 @@ std::string quantize_text(const QuantizeReport& report, bool all, std::optional<
   out += "\n";
 
   constexpr std::size_t kWorst = 5;
-  if (all) {
+  if (report.verbose || report.dry_run()) {
     std::vector<const TensorResult*> tensors;
     for (const TensorResult& tensor : result.tensors) tensors.push_back(&tensor);
     out += tensor_table(tensors, "tensor").text(2, width);
@@ -123,9 +124,9 @@ std::string quantize_json(const QuantizeReport& report) {
                  {"encode", result.encode_seconds},
                  {"write", result.write_seconds},
                  {"total", result.total_seconds}}},
-               {"gb_per_s", throughput ? json_number(*throughput) : Json(nullptr)},
-               {"backend", result.backend},
-               {"resumed_shards", result.resumed_shards}};
+               {"gb_per_s", throughput ? json_number(*throughput) : Json(nullptr)}};
+  add_backend(json, result.backend);
+  json["resumed_shards"] = result.resumed_shards;
   if (report.dry_run()) {
     json["dry_run"] = true;
     json["peak_memory"] = *report.peak_memory;

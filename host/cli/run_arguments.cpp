@@ -9,7 +9,33 @@
 
 namespace afp::cli {
 
+void BackendArguments::declare(CommandLine& command) {
+  command.value("--backend", "B", backend, "");
+  command.value("--device", "I", device, "");
+  command.describe("--backend, --device X", "auto (default), cpu or cuda; and GPUs, as 0,1 or all");
+}
+
+BackendChoice BackendArguments::choice(const CommandLine& command) const {
+  BackendChoice choice;
+  if (backend) {
+    const std::optional<BackendKind> kind = parse_backend_kind(*backend);
+    if (!kind) throw command.error("--backend: expected auto, cpu or cuda, found '" + *backend + "'");
+    choice.kind = *kind;
+  }
+  if (device) {
+    const std::optional<DeviceChoice> devices = parse_device_choice(*device);
+    if (!devices)
+      throw command.error("--device: expected an index as 0, several as 0,1, or all, found '" + *device +
+                          "'");
+    choice.devices = *devices;
+    if (choice.kind == BackendKind::cpu)
+      throw command.error("--device and --backend cpu contradict each other");
+  }
+  return choice;
+}
+
 void RunArguments::declare_resources(CommandLine& command) {
+  backend.declare(command);
   command.value("--threads", "T", threads, "threads to use (default: one a core)");
   command.value("--memory-budget", "SIZE", memory_budget, "memory to stay under, as 2GB (default 512MiB)");
 }
@@ -22,6 +48,7 @@ void RunArguments::declare_reporting(CommandLine& command, const std::string& ve
 }
 
 void RunArguments::check(const CommandLine& command) {
+  options.backend = backend.choice(command);
   if (threads) {
     constexpr int kMost = 4096;
     const char* end = threads->data() + threads->size();

@@ -1,4 +1,4 @@
-// The options that every verb which works through weights has: how fast, and how it reports.
+// The options that every verb which works through weights has: on what, how fast, and how it reports.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,16 @@
 
 namespace afp::cli {
 
+// --backend and --device, for the verbs without the rest too.
+struct BackendArguments {
+  std::optional<std::string> backend, device;
+
+  void declare(CommandLine& command);
+  BackendChoice choice(const CommandLine& command) const;  // throws UsageError
+};
+
 struct RunArguments {
+  BackendArguments backend;
   std::optional<std::string> threads, memory_budget, progress;
   bool json = false, quiet = false, verbose = false;
 
@@ -22,7 +31,7 @@ struct RunArguments {
   // Throws UsageError for values that make no sense.
   void check(const CommandLine& command);
 
-  RunOptions options;                               // threads and memory_budget, after check()
+  RunOptions options;                               // backend, threads and memory_budget, after check()
   ProgressMode progress_mode = ProgressMode::none;  // likewise
 };
 

@@ -178,6 +178,7 @@ std::string search_text(const Checkpoint& input, const SearchRequest& request, c
   if (run.measure_seconds)
     out += fmt::format("  measured    {} x {} in {:.2f} s\n", plural(result.weights, "weight"),
                        plural(run.table.candidates.size(), "candidate"), *run.measure_seconds);
+  if (run.backend) out += fmt::format("  backend     {}\n", backend_text(*run.backend, all));
   out += "\n";
   if (!run.original_choices.empty()) out += original_text(run, request.model.penalty_exponent);
   if (!run.uniform.empty()) out += uniform_table(run, all).text(2, width) + "\n";
@@ -229,6 +230,7 @@ std::string search_json(const SearchRequest& request, const SearchRun& run) {
   json["minimizes"] = result.minimizes_size ? "bytes" : "cost";
   json["sample"] = run.table.sample;
   json["measure_seconds"] = run.measure_seconds ? Json(*run.measure_seconds) : Json(nullptr);
+  add_backend(json, run.backend.value_or(BackendUse()));
   return json_line(json);
 }
 

@@ -29,8 +29,14 @@ bool is_page(const std::string& path) {
   return begins_with(path, "<!DOCTYPE html>");
 }
 
+// A part of the run used this backend.
+void note_backend(SearchRun& run, BackendUse use) {
+  if (run.backend) use.peak_device_memory = std::max(use.peak_device_memory, run.backend->peak_device_memory);
+  run.backend = std::move(use);
+}
+
 CostTable costs_of(const Checkpoint& input, const SearchRequest& request, const RunOptions& run,
-                   ProgressMode progress, std::optional<double>& seconds) {
+                   ProgressMode progress, SearchRun& out) {
   if (request.costs_file)
     return parse_cost_table(read_text(*request.costs_file, kMostTableBytes), *request.costs_file);
   CostRequest wanted = request.costs;
@@ -38,7 +44,8 @@ CostTable costs_of(const Checkpoint& input, const SearchRequest& request, const 
   ProgressDisplay display(progress);
   wanted.run.progress = display.callback();
   CostMeasurement measured = measure_costs(input, wanted);
-  seconds = measured.total_seconds;
+  out.measure_seconds = measured.total_seconds;
+  note_backend(out, std::move(measured.backend));
   if (request.save_costs_file) write_text(*request.save_costs_file, to_json(measured.table));
   return std::move(measured.table);
 }
@@ -75,14 +82,15 @@ SearchRun run_original(const Checkpoint& input, const SearchRequest& request, co
   options.run = run;
   const std::set<std::string> swept = swept_tensors(input, request.model.rules);
   options.selects = [&](const TensorInfo& tensor) { return swept.contains(tensor.name); };
-  const std::unique_ptr<Backend> backend = make_cpu_backend(run.threads);
-  const SeedSweep sweep = seed_sweep(*backend, input, options);
+  const ChosenBackend backend = make_backend(run.backend, run.threads);
+  const SeedSweep sweep = seed_sweep(*backend.backend, input, options);
 
   // Annealing minimizes what the original's does.
   const bool anneal = request.model.solver.method == Method::anneal;
   SearchProblem problem;
   problem.rows = 1;
   SearchRun out;
+  note_backend(out, backend.use());
   for (const SeedSweep::Entry& entry : sweep.entries) {
     const double score = anneal ? seed_annealing_cost(entry) : seed_cost(entry, exponent);
     problem.columns.push_back({entry.candidate.bits, entry.candidate.exponent_bits});
@@ -108,7 +116,7 @@ SearchRun run_original(const Checkpoint& input, const SearchRequest& request, co
   one.costs.space.bits = {chosen.bits};
   one.costs.space.exponent_bits = {std::max(chosen.exponent_bits, 1)};
   one.costs.space.blocks = {{BlockKind::tensor, 0}};
-  out.table = costs_of(input, one, run, progress, out.measure_seconds);
+  out.table = costs_of(input, one, run, progress, out);
   ModelSearchOptions model = request.model;
   model.solver = {};
   model.penalty_exponent = 0.0;
@@ -149,7 +157,7 @@ SearchRun run_search(const Checkpoint& input, const SearchRequest& request, cons
                      ProgressMode progress) {
   if (request.original) return run_original(input, request, run, progress);
   SearchRun out;
-  out.table = costs_of(input, request, run, progress, out.measure_seconds);
+  out.table = costs_of(input, request, run, progress, out);
   ModelSearchOptions model = request.model;
   model.solver.threads = run.threads;
   model.solver.stop = run.stop;

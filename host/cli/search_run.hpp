@@ -25,6 +25,7 @@ struct SearchRun {
   CostTable table;
   ModelSearchResult result;
   std::optional<double> measure_seconds;  // absent: the costs were read from a file
+  std::optional<BackendUse> backend;      // that measured; absent: none did
   std::vector<UniformChoice> uniform;     // of --uniform and the preset
   std::optional<std::size_t> uniform_chosen;
 

@@ -58,10 +58,10 @@ std::uint64_t total_bytes(const Checkpoint& checkpoint) {
 // Reads the weights of a whole checkpoint; on a terminal with a bar.
 class StatsReader {
  public:
-  StatsReader(const Checkpoint& checkpoint, const std::atomic<bool>& stop)
+  StatsReader(const Checkpoint& checkpoint, const BackendChoice& backend, const std::atomic<bool>& stop)
       : checkpoint_(checkpoint),
         stop_(stop),
-        backend_(make_cpu_backend()),
+        backend_(make_backend(backend).backend),
         display_(is_terminal(stderr) ? ProgressMode::bar : ProgressMode::none),
         report_(display_.callback()) {
     progress_.bytes_total = total_bytes(checkpoint);
@@ -94,30 +94,30 @@ class StatsReader {
   Progress progress_;
 };
 
-Inspection inspect_packed(const std::string& path, bool stats, const std::atomic<bool>& stop) {
-  const PackedCheckpoint packed = PackedCheckpoint::open(path);
+Inspection inspect_packed(const InspectArguments& arguments, const std::atomic<bool>& stop) {
+  const PackedCheckpoint packed = PackedCheckpoint::open(arguments.path);
   const Checkpoint& checkpoint = packed.checkpoint();
   Inspection inspection{
       .kind = "afp", .files = checkpoint.shards().size(), .effort = packed.effort(), .tensors = {}};
   for (const PackedEntry& entry : packed.entries())
     inspection.tensors.push_back({entry.source, packed_bytes(checkpoint, entry), entry.encoding, {}});
-  if (!stats) return inspection;
-  StatsReader reader(checkpoint, stop);
+  if (!arguments.stats) return inspection;
+  StatsReader reader(checkpoint, arguments.backend, stop);
   for (std::size_t i = 0; i < inspection.tensors.size(); ++i)
     inspection.tensors[i].stats = reader.read(packed.entries()[i]);
   return inspection;
 }
 
-Inspection inspect_plain(const std::string& path, bool stats, const std::atomic<bool>& stop) {
-  const Checkpoint checkpoint = Checkpoint::open(path);
+Inspection inspect_plain(const InspectArguments& arguments, const std::atomic<bool>& stop) {
+  const Checkpoint checkpoint = Checkpoint::open(arguments.path);
   Inspection inspection{.kind = checkpoint.kind() == CheckpointKind::sharded ? "sharded" : "safetensors",
                         .files = checkpoint.shards().size(),
                         .effort = {},
                         .tensors = {}};
   for (const CheckpointTensor& tensor : checkpoint.tensors())
     inspection.tensors.push_back({tensor, tensor.bytes(), std::nullopt, {}});
-  if (!stats) return inspection;
-  StatsReader reader(checkpoint, stop);
+  if (!arguments.stats) return inspection;
+  StatsReader reader(checkpoint, arguments.backend, stop);
   for (std::size_t i = 0; i < inspection.tensors.size(); ++i)
     inspection.tensors[i].stats = reader.read(checkpoint.tensors()[i]);
   return inspection;
@@ -219,9 +219,9 @@ std::string inspect_json(const Inspection& inspection) {
 
 Outcome inspect(const Arguments& arguments, const std::atomic<bool>& stop) {
   const InspectArguments parsed = parse_inspect(arguments);
-  const Inspection inspection = is_packed_checkpoint(parsed.path)
-                                    ? inspect_packed(parsed.path, parsed.stats, stop)
-                                    : inspect_plain(parsed.path, parsed.stats, stop);
+  check_backend(parsed.backend);
+  const Inspection inspection =
+      is_packed_checkpoint(parsed.path) ? inspect_packed(parsed, stop) : inspect_plain(parsed, stop);
   return {.out =
               parsed.json ? inspect_json(inspection) : inspect_text(parsed.path, inspection, parsed.stats)};
 }

@@ -41,6 +41,7 @@ std::optional<Plan> plan_of(const Checkpoint& input, const QuantizeArguments& pa
 Outcome quantize(const Arguments& arguments, const std::atomic<bool>& stop) {
   QuantizeArguments parsed = parse_quantize(arguments);
   const std::optional<std::size_t> width = terminal_width(stdout);
+  check_backend(parsed.options.run.backend);
   const Checkpoint input = Checkpoint::open(parsed.input);
   parsed.options.run.stop = &stop;
 
@@ -62,12 +63,12 @@ Outcome quantize(const Arguments& arguments, const std::atomic<bool>& stop) {
   ProgressDisplay display(parsed.progress);
   parsed.options.run.progress = display.callback();
   const QuantizeResult result = quantize_checkpoint(input, parsed.output, parsed.options);
-  const QuantizeReport report{result, peak_memory};
+  const QuantizeReport report{result, peak_memory, parsed.verbose};
   if (parsed.json) return {.out = quantize_json(report)};
   if (parsed.quiet) return {};
   std::string out;
   if (run) out += search_text(input, *parsed.search, *run, false, width) + "\n";
-  return {.out = out + quantize_text(report, parsed.verbose || parsed.options.dry_run, width)};
+  return {.out = out + quantize_text(report, width)};
 }
 
 }  // namespace afp::cli

@@ -15,6 +15,7 @@ namespace afp::cli {
 Outcome search(const Arguments& arguments, const std::atomic<bool>& stop) {
   SearchCommand parsed = parse_search(arguments);
   const std::optional<std::size_t> width = terminal_width(stdout);
+  check_backend(parsed.run.backend);
   const Checkpoint input = Checkpoint::open(parsed.input);
   check_search_files(input, parsed.request, parsed.output, parsed.force);
 

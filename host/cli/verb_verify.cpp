@@ -34,6 +34,7 @@ std::string verify_text(const VerifyResult& result, bool verbose) {
     if (result.sqnr_db) out += fmt::format(", measured SQNR {}", decibel_text(*result.sqnr_db));
     out += "\n";
   }
+  if (verbose) out += "backend: " + backend_text(result.backend, true) + "\n";
   return out;
 }
 
@@ -44,6 +45,7 @@ std::string verify_json(const VerifyResult& result) {
   Json json = {
       {"ok", result.problems.empty()}, {"tensors", result.tensors}, {"problems", std::move(problems)}};
   if (result.sqnr_db) json["sqnr_db"] = json_number(*result.sqnr_db);
+  add_backend(json, result.backend);
   return json_line(json);
 }
 
@@ -51,6 +53,7 @@ std::string verify_json(const VerifyResult& result) {
 
 Outcome verify(const Arguments& arguments, const std::atomic<bool>& stop) {
   VerifyArguments parsed = parse_verify(arguments);
+  check_backend(parsed.run.backend);
   const PackedCheckpoint packed = PackedCheckpoint::open(parsed.packed);
   std::optional<Checkpoint> source;
   if (parsed.against) source = Checkpoint::open(*parsed.against);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <memory_resource>
 #include <nlohmann/json.hpp>
 
 #include "afp/error.hpp"
@@ -41,12 +42,14 @@ struct Piece {
 };
 
 struct Buffer {
+  explicit Buffer(std::pmr::memory_resource& memory) : weights(&memory), narrow(&memory) {}
+
   std::vector<std::uint8_t> codes, scales;
-  std::vector<std::byte> weights;  // as they are written
-  std::vector<std::byte> narrow;   // F32 on its way to F64
+  std::pmr::vector<std::byte> weights;  // as they are written
+  std::pmr::vector<std::byte> narrow;   // F32 on its way to F64
 };
 
-void widen_to_f64(const std::vector<std::byte>& from, std::vector<std::byte>& to) {
+void widen_to_f64(std::span<const std::byte> from, std::span<std::byte> to) {
   for (std::size_t i = 0; i < from.size() / sizeof(float); ++i) {
     float narrow;
     std::memcpy(&narrow, from.data() + i * sizeof narrow, sizeof narrow);
@@ -66,10 +69,10 @@ class CheckpointDequantizer {
         source_(input.checkpoint()),
         options_(options),
         threads_(thread_count(options.run)),
-        shares_(options.run.memory_budget, threads_),
-        backend_(make_cpu_backend(threads_)),
-        meter_(options.run.progress, total_bytes()),
-        buffers_(shares_.pieces) {
+        backend_(make_backend(options.run.backend, threads_)),
+        shares_(shares_of(options.run, *backend_.backend)),
+        meter_(options.run.progress, total_bytes()) {
+    while (buffers_.size() < shares_.pieces) buffers_.emplace_back(backend_.backend->host_memory());
     if (options.dtype && !is_quantizable(*options.dtype)) {
       throw UsageError("weights cannot be written as " + std::string(dtype_name(*options.dtype)) +
                        "; expected BF16, F16, F32 or F64");
@@ -85,6 +88,7 @@ class CheckpointDequantizer {
       arena.execute([&] { dequantize_shard(shard, folder); });
     complete(folder);
     meter_.finish();
+    result_.backend = backend_.use();
     result_.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result_;
   }
@@ -206,8 +210,9 @@ class CheckpointDequantizer {
     }
     const bool wide = tensor.info.dtype == DType::F64;
     if (wide) buffer.narrow.resize(buffer.weights.size() / 2);
-    backend_->dequantize(reader.grid(), piece.cells, reader.codec(), buffer.scales, buffer.codes,
-                         wide ? DType::F32 : tensor.info.dtype, wide ? buffer.narrow : buffer.weights);
+    backend_.backend->dequantize(reader.grid(), piece.cells, reader.codec(), buffer.scales, buffer.codes,
+                                 wide ? DType::F32 : tensor.info.dtype,
+                                 wide ? buffer.narrow : buffer.weights);
     if (wide) widen_to_f64(buffer.narrow, buffer.weights);
   }
 
@@ -228,8 +233,8 @@ class CheckpointDequantizer {
   const Checkpoint& source_;
   const DequantizeOptions& options_;
   int threads_;
+  ChosenBackend backend_;
   MemoryShares shares_;
-  std::unique_ptr<Backend> backend_;
   ProgressMeter meter_;
   std::vector<Buffer> buffers_;
   WeightMap shard_of_;

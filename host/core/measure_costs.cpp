@@ -7,6 +7,7 @@
 
 #include "afp/error.hpp"
 #include "afp/model_search.hpp"
+#include "host/core/host_block.hpp"
 #include "host/core/importance.hpp"
 #include "host/core/input_checks.hpp"
 #include "host/core/memory_shares.hpp"
@@ -36,6 +37,8 @@ struct Piece {
 };
 
 struct Buffer {
+  explicit Buffer(std::pmr::memory_resource& memory) : source(memory) {}
+
   SourceBuffer source;
   std::span<const std::byte> bytes;
 };
@@ -67,10 +70,9 @@ class CostMeasurer {
       : input_(input),
         request_(request),
         threads_(thread_count(request.run)),
-        backend_(make_cpu_backend(threads_)),
-        shares_(request.run.memory_budget, threads_),
-        buffers_(shares_.pieces) {
-    result_.backend = backend_->name();
+        backend_(make_backend(request.run.backend, threads_)),
+        shares_(shares_of(request.run, *backend_.backend)) {
+    while (buffers_.size() < shares_.pieces) buffers_.emplace_back(backend_.backend->host_memory());
     check_request(request);
     select();
   }
@@ -84,6 +86,7 @@ class CostMeasurer {
     tbb::task_arena arena(threads_);
     arena.execute([&] { run_batches(); });
     progress_->finish();
+    result_.backend = backend_.use();
     result_.read_seconds = read_clock_.seconds();
     result_.search_seconds = search_clock_.seconds();
     result_.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -144,14 +147,14 @@ class CostMeasurer {
     for (Work& work : works_) {
       std::vector<Encoding> candidates;
       for (const std::size_t column : work.columns) candidates.push_back(result_.table.candidates[column]);
-      work.meter = std::make_unique<TensorCostMeter>(*backend_, work.source.tensor(), candidates, settings,
-                                                     work.importance);
+      work.meter = std::make_unique<TensorCostMeter>(*backend_.backend, work.source.tensor(), candidates,
+                                                     settings, work.importance);
       const bool stays = work.source.bytes() <= shares_.resident_bytes;
       const std::uint64_t needs = (stays ? work.source.bytes() : 0) + work.meter->memory();
       if (held + needs > shares_.resident_bytes && !batch.empty()) flush();
       if (stays) {
-        if (!resident_) resident_ = std::make_unique_for_overwrite<std::byte[]>(shares_.resident_bytes);
-        work.source.stay_in({resident_.get() + resident, work.source.bytes()});
+        if (!resident_) resident_.emplace(backend_.backend->host_memory(), shares_.resident_bytes);
+        work.source.stay_in(resident_->bytes().subspan(resident, work.source.bytes()));
         resident += work.source.bytes();
       }
       held += needs;
@@ -215,10 +218,10 @@ class CostMeasurer {
   const Checkpoint& input_;
   const CostRequest& request_;
   int threads_;
-  std::unique_ptr<Backend> backend_;
+  ChosenBackend backend_;
   MemoryShares shares_;
   std::vector<Buffer> buffers_;
-  std::unique_ptr<std::byte[]> resident_;
+  std::optional<HostBlock> resident_;
   std::deque<Work> works_;
   std::optional<ProgressMeter> progress_;
   StageClock read_clock_, search_clock_;

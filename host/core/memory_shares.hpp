@@ -12,13 +12,16 @@
 namespace afp {
 
 struct MemoryShares {
-  MemoryShares(std::uint64_t budget, int threads) {
+  // `pieces_under_way` and `preferred_piece_bytes`: as the backend has it.
+  MemoryShares(std::uint64_t budget, std::size_t pieces_under_way, std::uint64_t preferred_piece_bytes) {
     constexpr std::uint64_t kSmallest = 64 << 20;
     if (budget < kSmallest)
       throw UsageError("a memory budget of " + std::to_string(budget) +
                        " bytes is too small; expected at least " + std::to_string(kSmallest));
-    pieces = static_cast<std::size_t>(threads) + 2;
-    piece_bytes = std::clamp<std::uint64_t>(budget / 16 / pieces, 256 << 10, 1 << 20);
+    constexpr std::uint64_t kSmallestPiece = 256 << 10;
+    pieces = pieces_under_way;
+    piece_bytes =
+        std::clamp(budget / 16 / pieces, kSmallestPiece, std::max(kSmallestPiece, preferred_piece_bytes));
     resident_bytes = budget / 4;
   }
 

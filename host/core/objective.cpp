@@ -5,7 +5,7 @@
 
 #include "afp/error.hpp"
 #include "afp/key_table.hpp"
-#include "host/core/tensor_scale_scan.hpp"
+#include "afp/tensor_scale_scan.hpp"
 
 namespace afp {
 Objective parse_objective(std::string_view text) {
@@ -32,8 +32,10 @@ double squared_error(const Statistics& statistics, Format format, float scale) {
 
 std::optional<TensorScale> choose_tensor_scale(const Statistics& statistics, const Encoding& encoding) {
   const KeyTable keys(statistics);
-  return scan_tensor_scales(keys.dtype, keys.absmax, encoding,
-                            [&](Format format, float scale) { return key_errors(keys, format, scale); });
+  if (keys.absmax != 0.0f && !keys_decide(keys.dtype, encoding.scale)) return std::nullopt;
+  TensorScaleScan scan(tensor_block_codec(block_codec({encoding}), keys.absmax), keys.absmax);
+  while (scan.left() > 0) scan.take(key_errors(keys, scan.format(), scan.value()));
+  return scan.best();
 }
 
 }  // namespace afp

@@ -11,13 +11,20 @@
 #include <cstddef>
 #include <vector>
 
+#include "afp/backend.hpp"
 #include "afp/error.hpp"
 #include "afp/progress.hpp"
+#include "host/core/memory_shares.hpp"
 
 namespace afp {
 
 inline int thread_count(const RunOptions& run) {
   return run.threads > 0 ? run.threads : tbb::info::default_concurrency();
+}
+
+// As this backend is best fed within the run's memory.
+inline MemoryShares shares_of(const RunOptions& run, const Backend& backend) {
+  return {run.memory_budget, backend.preferred_pieces(thread_count(run)), backend.preferred_piece_bytes()};
 }
 
 // Busy seconds of a stage, summed over threads.

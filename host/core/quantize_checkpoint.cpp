@@ -110,15 +110,39 @@ std::vector<QuantizePlan::Entry> entries_of(const Plan& plan, const std::vector<
   return entries;
 }
 
+QuantizePlan plan_within(const MemoryShares& shares, const Checkpoint& input,
+                         const QuantizeOptions& options) {
+  require_plain(input);
+  const std::vector<TensorInfo> infos(input.tensors().begin(), input.tensors().end());
+  QuantizePlan plan;
+  plan.tensors =
+      options.plan ? entries_of(*options.plan, infos) : entries_of(options.request, options.rules, infos);
+  for (std::size_t t = 0; t < infos.size(); ++t) {
+    QuantizePlan::Entry& entry = plan.tensors[t];
+    entry.bytes =
+        entry.candidates.empty() ? infos[t].bytes() : packed_size(entry.candidates.front(), infos[t].shape);
+  }
+  check_names(input, plan);
+  const std::uint64_t in_pieces = 2 * shares.pieces * shares.piece_bytes;
+  plan.peak_memory = kBaseMemory + in_pieces +
+                     std::min(
+                         shares.resident_bytes, 2 * [&] {
+                           std::uint64_t bytes = 0;
+                           for (const TensorInfo& info : infos) bytes += info.bytes();
+                           return bytes;
+                         }());
+  return plan;
+}
+
 class CheckpointQuantizer {
  public:
   CheckpointQuantizer(const Checkpoint& input, const QuantizeOptions& options)
       : input_(input),
         options_(options),
-        plan_(plan_quantization(input, options)),
         threads_(thread_count(options.run)),
-        backend_(make_cpu_backend(threads_)),
-        shares_(options.run.memory_budget, threads_),
+        backend_(make_backend(options.run.backend, threads_)),
+        shares_(shares_of(options.run, *backend_.backend)),
+        plan_(plan_within(shares_, input, options)),
         meter_(options.run.progress, source_bytes(input)) {}
 
   QuantizeResult run(const std::filesystem::path& output) {
@@ -142,7 +166,7 @@ class CheckpointQuantizer {
     meter_.finish();
 
     for (const ManifestEntry& entry : manifest.tensors) result_.tensors.push_back(result_of(entry));
-    result_.backend = backend_->name();
+    result_.backend = backend_.use();
     result_.shards = input_.shards().size();
     result_.read_seconds = clocks_.read.seconds();
     result_.search_seconds = clocks_.search.seconds();
@@ -180,7 +204,8 @@ class CheckpointQuantizer {
       writer.emplace(folder->file(name), infos, output_metadata(shard));
     }
     std::vector<ManifestEntry> entries;
-    ShardQuantizer quantizer(input_, *backend_, options_.effort, shares_, options_.run, meter_, clocks_);
+    ShardQuantizer quantizer(input_, *backend_.backend, options_.effort, shares_, options_.run, meter_,
+                             clocks_);
     tbb::task_arena arena(threads_);
     const std::string file = (input_.folder() / shard.file_name).string();
     try {
@@ -219,10 +244,10 @@ class CheckpointQuantizer {
 
   const Checkpoint& input_;
   const QuantizeOptions& options_;
-  QuantizePlan plan_;
   int threads_;
-  std::unique_ptr<Backend> backend_;
+  ChosenBackend backend_;
   MemoryShares shares_;
+  QuantizePlan plan_;
   ProgressMeter meter_;
   StageClocks clocks_;
   std::map<std::string, std::string> shard_of_;  // output tensor -> file
@@ -268,27 +293,8 @@ double QuantizeResult::sqnr_db() const {
 }
 
 QuantizePlan plan_quantization(const Checkpoint& input, const QuantizeOptions& options) {
-  require_plain(input);
-  const std::vector<TensorInfo> infos(input.tensors().begin(), input.tensors().end());
-  QuantizePlan plan;
-  plan.tensors =
-      options.plan ? entries_of(*options.plan, infos) : entries_of(options.request, options.rules, infos);
-  for (std::size_t t = 0; t < infos.size(); ++t) {
-    QuantizePlan::Entry& entry = plan.tensors[t];
-    entry.bytes =
-        entry.candidates.empty() ? infos[t].bytes() : packed_size(entry.candidates.front(), infos[t].shape);
-  }
-  check_names(input, plan);
-  const MemoryShares shares(options.run.memory_budget, thread_count(options.run));
-  const std::uint64_t in_pieces = 2 * shares.pieces * shares.piece_bytes;
-  plan.peak_memory = kBaseMemory + in_pieces +
-                     std::min(
-                         shares.resident_bytes, 2 * [&] {
-                           std::uint64_t bytes = 0;
-                           for (const TensorInfo& info : infos) bytes += info.bytes();
-                           return bytes;
-                         }());
-  return plan;
+  const ChosenBackend backend = make_backend(options.run.backend, options.run.threads);
+  return plan_within(shares_of(options.run, *backend.backend), input, options);
 }
 
 void require_free_output(const std::filesystem::path& output, const Checkpoint& input, bool force) {

@@ -37,6 +37,9 @@ SeedSweep sweep(const std::vector<Job>& jobs, const SeedSweepOptions& options, c
   check_candidates(options.candidates);
   if (jobs.empty()) throw UsageError("no tensor is selected for the average");
   const std::size_t candidates = options.candidates.size();
+  std::vector<SeedShape> shapes;
+  for (const SeedCandidate& candidate : options.candidates)
+    shapes.push_back({candidate.exponent_bits, candidate.mantissa_bits()});
   SeedSweep result;
   result.divergences.resize(jobs.size() * candidates);
 
@@ -50,9 +53,8 @@ SeedSweep sweep(const std::vector<Job>& jobs, const SeedSweepOptions& options, c
     for (std::size_t i; (i = next.fetch_add(1)) < jobs.size();) {
       if (options.run.stop && options.run.stop->load(std::memory_order_relaxed)) throw Interrupted();
       const TensorMeasurement measurement = measure(order[i]);
-      for (std::size_t c = 0; c < candidates; ++c)
-        result.divergences[order[i] * candidates + c] = measurement.seed_divergence(
-            options.candidates[c].exponent_bits, options.candidates[c].mantissa_bits());
+      const std::vector<double> divergences = measurement.seed_divergences(shapes);
+      std::copy(divergences.begin(), divergences.end(), &result.divergences[order[i] * candidates]);
     }
   };
   const auto threads = std::min(static_cast<std::size_t>(thread_count(options.run)), jobs.size());
@@ -78,14 +80,13 @@ SeedSweep sweep(const std::vector<Job>& jobs, const SeedSweepOptions& options, c
 
 TensorMeasurement measure_from_file(const Backend& backend, const Checkpoint& input,
                                     const CheckpointTensor& tensor) {
-  constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
   const bool is_wide = tensor.dtype == DType::F64;
   const DType dtype = is_wide ? DType::F32 : tensor.dtype;
   const std::uint64_t source_width = static_cast<std::uint64_t>(dtype_bits(tensor.dtype)) / 8;
   const BlockGrid grid({BlockKind::tensor, 0}, kMaxBits, {tensor.elements()});
   const std::uint64_t per_strip = cells_per_strip(grid);
   const std::uint64_t per_piece =
-      std::max<std::uint64_t>(1, kPieceBytes / source_width / kStripWeights) * per_strip;
+      std::max<std::uint64_t>(1, backend.preferred_piece_bytes() / source_width / kStripWeights) * per_strip;
   std::vector<std::byte> source, narrowed;
 
   TensorMeasurement measurement(backend, Objective::kl_seed, dtype, tensor.name);

@@ -33,9 +33,11 @@ struct ShardQuantizer::Piece {
 };
 
 struct ShardQuantizer::Buffer {
+  explicit Buffer(std::pmr::memory_resource& memory) : source(memory), codes(&memory) {}
+
   SourceBuffer source;
   std::span<const std::byte> bytes;  // of the piece, as in the file
-  std::vector<std::uint8_t> codes;
+  std::pmr::vector<std::uint8_t> codes;
 };
 
 ShardQuantizer::ShardQuantizer(const Checkpoint& input, const Backend& backend, Effort effort,
@@ -99,7 +101,7 @@ std::vector<ManifestEntry> ShardQuantizer::run(const std::vector<Item>& items, S
     }
   }
 
-  buffers_.resize(shares_.pieces);
+  while (buffers_.size() < shares_.pieces) buffers_.emplace_back(backend_.host_memory());
   std::vector<ManifestEntry> entries;
   std::vector<Work*> batch;
   std::uint64_t held = 0;      // memory the batch needs between passes
@@ -122,8 +124,8 @@ std::vector<ManifestEntry> ShardQuantizer::run(const std::vector<Item>& items, S
     const std::uint64_t needs = (stays ? bytes : 0) + (work.encoder ? work.encoder->memory() : 0);
     if (held + needs > shares_.resident_bytes && !batch.empty()) flush();
     if (stays) {
-      if (!resident_) resident_ = std::make_unique_for_overwrite<std::byte[]>(shares_.resident_bytes);
-      work.source.stay_in({resident_.get() + resident, bytes});
+      if (!resident_) resident_.emplace(backend_.host_memory(), shares_.resident_bytes);
+      work.source.stay_in(resident_->bytes().subspan(resident, bytes));
       resident += bytes;
     }
     held += needs;

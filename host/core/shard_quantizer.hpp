@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "host/checkpoint/digest.hpp"
 #include "host/checkpoint/manifest.hpp"
 #include "host/checkpoint/shard_writer.hpp"
+#include "host/core/host_block.hpp"
 #include "host/core/memory_shares.hpp"
 #include "host/core/piece_pipeline.hpp"
 #include "host/core/progress_meter.hpp"
@@ -75,7 +77,7 @@ class ShardQuantizer {
   ProgressMeter& meter_;
   StageClocks& clocks_;
   std::vector<Buffer> buffers_;
-  std::unique_ptr<std::byte[]> resident_;  // source data that stays between passes
+  std::optional<HostBlock> resident_;  // source data that stays between passes
 };
 
 }  // namespace afp

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory_resource>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,8 +20,9 @@ namespace afp {
 
 // What a piece's bytes are read into and, of F64 weights, rounded to.
 struct SourceBuffer {
-  std::vector<std::byte> raw;
-  std::vector<std::byte> narrowed;
+  explicit SourceBuffer(std::pmr::memory_resource& memory) : raw(&memory), narrowed(&memory) {}
+  std::pmr::vector<std::byte> raw;
+  std::pmr::vector<std::byte> narrowed;
 };
 
 class SourceTensor {

@@ -266,18 +266,13 @@ std::size_t Statistics::end_key() const {
 Statistics::Key Statistics::key(std::size_t index) const {
   const bool is_stored = index - first_ < stored();  // wraps below first_
   const std::uint64_t zeros = index == 0 ? zeros_ : 0;
+  const float base = key_base(dtype_, index), step = key_step(dtype_, index);
   if (dtype_ == DType::F32) {
     const WideBin bin = is_stored ? wide_[index - first_] : WideBin{};
-    const std::uint32_t base = static_cast<std::uint32_t>(index << kWideShift);
-    const int exponent = static_cast<int>(base >> 23);
-    return {bits_float(base),  exp2_int((exponent == 0 ? 1 : exponent) - 150),
-            bin.count + zeros, bin.count_base + zeros,
-            bin.sum_r,         bin.sum_r2};
+    return {base, step, bin.count + zeros, bin.count_base + zeros, bin.sum_r, bin.sum_r2};
   }
-  const auto bits = static_cast<std::uint16_t>(index);
-  const float base = dtype_ == DType::BF16 ? bf16_to_float(bits) : f16_to_float(bits);
   const std::uint64_t count = (is_stored ? counts_[index - first_] : 0) + zeros;
-  return {base, 0.0f, count, count, 0, 0};
+  return {base, step, count, count, 0, 0};
 }
 
 std::uint64_t Statistics::count() const {

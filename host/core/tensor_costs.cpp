@@ -5,10 +5,9 @@
 
 #include "afp/error.hpp"
 #include "afp/key_table.hpp"
-#include "host/core/cumulative_counts.hpp"
+#include "host/core/count_sums.hpp"
 #include "host/core/level_shares.hpp"
 #include "host/core/nonfinite.hpp"
-#include "host/core/tensor_scale_scan.hpp"
 
 namespace afp {
 
@@ -96,14 +95,14 @@ bool TensorMeasurement::needs_pass() {
     case Pass::scan:
       throw_if_nonfinite(statistics_.nonfinite(), tensor_);
       if (objective_ == Objective::kl && !is_f32) take_extent_from_keys();
-      if (objective_ != Objective::mse) counts_ = std::make_unique<const CumulativeCounts>(statistics_);
+      if (objective_ != Objective::mse) counts_ = std::make_unique<const CountSums>(statistics_);
       if (objective_ == Objective::mse || statistics_.absmax() == 0.0f) break;
       if (histogram_limit() < extent_.absmax) {
         if (is_f32) {
           pass_ = Pass::count;
           return true;
         }
-        within_ = counts_->below(static_cast<double>(histogram_limit()), true);
+        within_ = counts_->view().below(static_cast<double>(histogram_limit()), true);
       } else {
         within_ = statistics_.count();
       }
@@ -128,24 +127,44 @@ bool TensorMeasurement::needs_pass() {
 
 void TensorMeasurement::finish() {
   pass_ = Pass::done;
-  // The original compares at the sum of a bin's edges, not at its centre.
   if (histogram_ && !shares_)
-    shares_ = std::make_unique<const MagnitudeShares>(*histogram_, objective_ == Objective::kl ? 0.5 : 1.0);
+    shares_ = magnitude_shares(*histogram_, objective_ == Objective::kl ? kBinCentre : kSeedCoordinate);
+}
+
+std::vector<double> TensorMeasurement::compare(std::span<const LevelShares> rounded) const {
+  std::vector<double> divergences(rounded.size());
+  backend_.compare_shares(*shares_, rounded, divergences);
+  return divergences;
+}
+
+std::vector<double> TensorMeasurement::divergences(std::span<const ScaledFormat> formats) const {
+  if (!shares_) return std::vector<double>(formats.size());
+  std::vector<LevelShares> rounded;
+  for (const ScaledFormat& scaled : formats)
+    rounded.push_back(format_level_shares(counts_->view(), scaled.format, scaled.scale));
+  return compare(rounded);
+}
+
+std::vector<double> TensorMeasurement::seed_divergences(std::span<const SeedShape> shapes) const {
+  for (const auto [e, m] : shapes)
+    if (e < 0 || m < 0 || e + m < 1 || e + m > 7)
+      throw UsageError("levels of " + std::to_string(e) + " exponent and " + std::to_string(m) +
+                       " mantissa bits; expected 1 to 7 bits in all");
+  if (!shares_) return std::vector<double>(shapes.size());
+  std::vector<LevelShares> rounded;
+  for (const auto [e, m] : shapes)
+    rounded.push_back(seed_level_shares(counts_->view(), extent_.absmax, e, m));
+  return compare(rounded);
 }
 
 double TensorMeasurement::divergence(Format format, float scale) const {
-  if (!shares_) return 0.0;
-  return shares_->divergence(backend_, format_level_shares(*counts_, statistics_.dtype(), format, scale));
+  const ScaledFormat scaled{format, scale};
+  return divergences({&scaled, 1})[0];
 }
 
 double TensorMeasurement::seed_divergence(int exponent_bits, int mantissa_bits) const {
-  if (exponent_bits < 0 || mantissa_bits < 0 || exponent_bits + mantissa_bits < 1 ||
-      exponent_bits + mantissa_bits > 7)
-    throw UsageError("levels of " + std::to_string(exponent_bits) + " exponent and " +
-                     std::to_string(mantissa_bits) + " mantissa bits; expected 1 to 7 bits in all");
-  if (!shares_) return 0.0;
-  return shares_->divergence(backend_,
-                             seed_level_shares(*counts_, extent_.absmax, exponent_bits, mantissa_bits));
+  const SeedShape shape{exponent_bits, mantissa_bits};
+  return seed_divergences({&shape, 1})[0];
 }
 
 TensorMeasurement measure_tensor(const Backend& backend, Objective objective, DType dtype,
@@ -157,58 +176,41 @@ TensorMeasurement measure_tensor(const Backend& backend, Objective objective, DT
   return measurement;
 }
 
-namespace {
-
-std::vector<std::optional<TensorScale>> choose_scales(const Backend& backend, const KeyTable& keys,
-                                                      std::span<const Encoding> candidates) {
-  std::vector<std::optional<TensorScale>> scales;
-  for (const Encoding& encoding : candidates) {
-    scales.push_back(scan_tensor_scales(keys.dtype, keys.absmax, encoding, [&](Format format, float scale) {
-      KeyErrors errors;
-      backend.score_keys(keys, format, {&scale, 1}, {&errors, 1});
-      return errors;
-    }));
-  }
-  return scales;
-}
-
-}  // namespace
-
 std::vector<std::optional<TensorScale>> choose_tensor_scales(const Backend& backend,
                                                              const Statistics& statistics,
                                                              std::span<const Encoding> candidates) {
-  return choose_scales(backend, KeyTable(statistics), candidates);
+  for (const Encoding& encoding : candidates)
+    if (encoding.block.kind != BlockKind::tensor)
+      throw UsageError("the candidate " + to_string(encoding) + " has no tensor block");
+  std::vector<std::optional<TensorScale>> scales(candidates.size());
+  backend.choose_tensor_scales(KeyTable(statistics), candidates, scales);
+  return scales;
 }
 
 std::vector<std::optional<TensorBlockCost>> tensor_block_costs(const TensorMeasurement& measurement,
                                                                std::span<const Encoding> candidates) {
-  for (const Encoding& encoding : candidates)
-    if (encoding.block.kind != BlockKind::tensor)
-      throw UsageError("the candidate " + to_string(encoding) + " has no tensor block");
   const auto scales = choose_tensor_scales(measurement.backend(), measurement.statistics(), candidates);
-  const auto weights = static_cast<double>(measurement.weights());
   std::vector<std::optional<TensorBlockCost>> costs(candidates.size());
+  std::vector<std::size_t> scaled;  // candidates that have a scale, and what they are compared by
+  std::vector<ScaledFormat> formats;
+  std::vector<SeedShape> shapes;
   for (std::size_t c = 0; c < candidates.size(); ++c) {
     if (!scales[c]) continue;
     TensorBlockCost& result = costs[c].emplace();
     result.scale = *scales[c];
-    result.squared_error = scales[c]->squared_error;
+    result.cost = result.squared_error = scales[c]->squared_error;
     const Format format = candidates[c].format_of(scales[c]->byte);
-    switch (measurement.objective()) {
-      case Objective::mse:
-        result.cost = result.squared_error;
-        break;
-      case Objective::kl:
-        result.cost =
-            weights *
-            measurement.divergence(
-                format, TensorCodec{candidates[c], scales[c]->tensor_scale}.scale_value(scales[c]->byte));
-        break;
-      case Objective::kl_seed:
-        result.cost = weights * measurement.seed_divergence(format.exponent_bits, format.mantissa_bits);
-        break;
-    }
+    scaled.push_back(c);
+    formats.push_back(
+        {format, TensorCodec{candidates[c], scales[c]->tensor_scale}.scale_value(scales[c]->byte)});
+    shapes.push_back({format.exponent_bits, format.mantissa_bits});
   }
+  if (measurement.objective() == Objective::mse) return costs;
+  const auto weights = static_cast<double>(measurement.weights());
+  const std::vector<double> divergences = measurement.objective() == Objective::kl
+                                              ? measurement.divergences(formats)
+                                              : measurement.seed_divergences(shapes);
+  for (std::size_t i = 0; i < scaled.size(); ++i) costs[scaled[i]]->cost = weights * divergences[i];
   return costs;
 }
 

@@ -69,8 +69,8 @@ class Verifier {
         source_(source),
         run_(run),
         threads_(thread_count(run)),
-        shares_(run.memory_budget, threads_),
-        backend_(make_cpu_backend(threads_)),
+        backend_(make_backend(run.backend, threads_)),
+        shares_(shares_of(run, *backend_.backend)),
         meter_(run.progress, total_bytes()),
         buffers_(shares_.pieces) {}
 
@@ -91,6 +91,7 @@ class Verifier {
           [&](std::size_t p, Buffer& buffer) { collect(pieces[p], buffer); });
     });
     meter_.finish();
+    result_.backend = backend_.use();
     finish_result();
     result_.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return std::move(result_);
@@ -224,8 +225,8 @@ class Verifier {
     buffer.bad_zero_block = find_bad_zero_block(packed);
     if (check.source == nullptr || !check.decodable) return;
     buffer.decoded.resize(reader.weights(piece.cells));
-    backend_->dequantize(reader.grid(), piece.cells, reader.codec(), buffer.scales, buffer.codes, DType::F32,
-                         std::as_writable_bytes(std::span(buffer.decoded)));
+    backend_.backend->dequantize(reader.grid(), piece.cells, reader.codec(), buffer.scales, buffer.codes,
+                                 DType::F32, std::as_writable_bytes(std::span(buffer.decoded)));
     if (check.source->dtype == DType::F64) {
       buffer.narrow.resize(buffer.source.size() / 2);
       narrow_f64(buffer.source, buffer.narrow);
@@ -311,8 +312,8 @@ class Verifier {
   const Checkpoint* source_;
   const RunOptions& run_;
   int threads_;
+  ChosenBackend backend_;
   MemoryShares shares_;
-  std::unique_ptr<Backend> backend_;
   ProgressMeter meter_;
   std::vector<Buffer> buffers_;
   std::deque<TensorCheck> checks_;

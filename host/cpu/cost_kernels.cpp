@@ -139,7 +139,7 @@ double weighted_error(const WeightPiece& piece, CellRange cells, const TensorCod
     for (int i = 0; i < count; ++i) {
       const std::uint64_t cell = first + static_cast<std::uint64_t>(i);
       bytes[i] = scales[grid.scale_index(cell) - scale_origin];
-      scale_values[i] = static_cast<double>(codec.scale_value(bytes[i]));
+      scale_values[i] = codec.exact_scale(bytes[i]);
       const float* from = importance.data() + cell % grid.cells_per_row * grid.cell_size;
       const int weights = grid.cell_weights(cell);
       for (int j = 0; j < weights; ++j) column_weights[j * kTileCells + i] = from[j];

@@ -16,6 +16,7 @@
 #include "afp/backend.hpp"
 #include "afp/codec.hpp"
 #include "afp/error.hpp"
+#include "afp/tensor_scale_scan.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/row_search.hpp"
 
@@ -43,11 +44,6 @@ std::size_t bytes_per_weight(DType dtype) {
 void require_float_weights(DType dtype) {
   if (dtype != DType::BF16 && dtype != DType::F16 && dtype != DType::F32)
     throw UsageError("a backend takes BF16, F16 or F32 weights, found " + std::string(dtype_name(dtype)));
-}
-
-// Of row and small blocks.
-bool blocks_are_cells(const BlockGrid& grid) {
-  return grid.block.kind == BlockKind::small || grid.cells_per_row == 1;
 }
 
 class CpuBackend final : public Backend {
@@ -106,13 +102,20 @@ class CpuBackend final : public Backend {
     });
   }
 
-  void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
-                  std::span<KeyErrors> errors) const override {
-    cpu::score_keys(keys, format, scales, errors);
+  void choose_tensor_scales(const KeyTable& keys, std::span<const Encoding> candidates,
+                            std::span<std::optional<TensorScale>> scales) const override {
+    for (std::size_t c = 0; c < candidates.size(); ++c) {
+      scales[c].reset();
+      if (keys.absmax != 0.0f && !keys_decide(keys.dtype, candidates[c].scale)) continue;
+      TensorScaleScan scan(tensor_block_codec(block_codec({candidates[c]}), keys.absmax), keys.absmax);
+      while (scan.left() > 0) scan.take(cpu::score_keys(keys, scan.format(), scan.value()));
+      scales[c] = scan.best();
+    }
   }
 
-  double mean_divergence(std::span<const double> p, std::span<const double> q) const override {
-    return cpu::mean_divergence(p, q);
+  void compare_shares(const MagnitudeShares& magnitudes, std::span<const LevelShares> rounded,
+                      std::span<double> divergences) const override {
+    for (std::size_t c = 0; c < rounded.size(); ++c) divergences[c] = cpu::divergence(magnitudes, rounded[c]);
   }
 
   void choose_scales(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,

@@ -1,10 +1,12 @@
-// mean_divergence of afp/divergence.hpp with a bin a lane.
+// The divergence of afp/divergence.hpp with a bin a lane.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "host/cpu/divergence_kernels.cpp"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
 #include <cstring>
+#include <limits>
+#include <vector>
 
 #include "afp/divergence.hpp"
 #include "host/cpu/kernels.hpp"
@@ -72,8 +74,31 @@ HWY_AFTER_NAMESPACE();
 namespace afp::cpu {
 HWY_EXPORT(mean_divergence);
 
-double mean_divergence(std::span<const double> p, std::span<const double> q) {
-  return HWY_DYNAMIC_DISPATCH(mean_divergence)(p.data(), q.data(), p.size());
+namespace {
+
+// The share of rounded magnitudes at each point: points and levels ascend together.
+std::vector<double> shares_at(const std::vector<double>& points, const LevelShares& rounded) {
+  const std::vector<double>&levels = rounded.levels, &shares = rounded.shares;
+  std::vector<double> at_points(points.size());
+  const std::size_t last = levels.size() - 1;
+  std::size_t i = 0;
+  for (std::size_t level = 0; level <= last && i < points.size(); ++level) {
+    // The points from this level to the next; beyond the last one the share stays.
+    const double end = level < last ? levels[level + 1] : std::numeric_limits<double>::infinity();
+    if (points[i] >= end) continue;
+    const double slope =
+        level < last ? share_slope(levels[level], shares[level], levels[level + 1], shares[level + 1]) : 0.0;
+    for (; i < points.size() && points[i] < end; ++i)
+      at_points[i] = interpolated_share(points[i], levels[level], shares[level], slope);
+  }
+  return at_points;
+}
+
+}  // namespace
+
+double divergence(const MagnitudeShares& magnitudes, const LevelShares& rounded) {
+  const std::vector<double> at_points = shares_at(magnitudes.points, rounded);
+  return HWY_DYNAMIC_DISPATCH(mean_divergence)(magnitudes.shares.data(), at_points.data(), at_points.size());
 }
 
 }  // namespace afp::cpu

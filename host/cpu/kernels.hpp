@@ -28,9 +28,8 @@ std::uint64_t count_within(const std::byte* weights, DType dtype, std::uint64_t 
 std::vector<std::uint64_t> histogram_counts(const std::byte* weights, DType dtype, std::uint64_t count,
                                             const LinearHistogram& histogram);
 
-void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
-                std::span<KeyErrors> errors);
-double mean_divergence(std::span<const double> p, std::span<const double> q);
+KeyErrors score_keys(const KeyTable& keys, Format format, float scale);
+double divergence(const MagnitudeShares& magnitudes, const LevelShares& rounded);
 
 // Where the results for one candidate go.
 struct CellResults {

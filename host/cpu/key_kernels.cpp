@@ -73,13 +73,12 @@ HWY_INLINE KeyErrors sum_keys(const KeyTable& keys, const R& rounder, float scal
   return {total.total(), clipped.total()};
 }
 
-void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
-                std::span<KeyErrors> errors) {
+KeyErrors score_keys(const KeyTable& keys, Format format, float scale) {
+  KeyErrors errors;
   with_rounder(format, [&](const auto& rounder) HWY_ATTR {
-    for (std::size_t s = 0; s < scales.size(); ++s)
-      errors[s] = keys.has_inside() ? sum_keys<true>(keys, rounder, scales[s])
-                                    : sum_keys<false>(keys, rounder, scales[s]);
+    errors = keys.has_inside() ? sum_keys<true>(keys, rounder, scale) : sum_keys<false>(keys, rounder, scale);
   });
+  return errors;
 }
 
 }  // namespace afp::cpu::HWY_NAMESPACE
@@ -89,9 +88,8 @@ HWY_AFTER_NAMESPACE();
 namespace afp::cpu {
 HWY_EXPORT(score_keys);
 
-void score_keys(const KeyTable& keys, Format format, std::span<const float> scales,
-                std::span<KeyErrors> errors) {
-  HWY_DYNAMIC_DISPATCH(score_keys)(keys, format, scales, errors);
+KeyErrors score_keys(const KeyTable& keys, Format format, float scale) {
+  return HWY_DYNAMIC_DISPATCH(score_keys)(keys, format, scale);
 }
 
 }  // namespace afp::cpu

@@ -3,17 +3,16 @@
 // result does not depend on how many lanes a register has.
 #pragma once
 
-#include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "afp/backend.hpp"
 #include "afp/block_grid.hpp"
+#include "afp/cell_sum.hpp"
 
 namespace afp::cpu {
 
-inline constexpr int kTileCells = 16;
+inline constexpr int kTileCells = kRunningSums;  // tiles begin at multiples of 16 cells
 inline constexpr int kMaxCell = kSegment;
 
 // [weight][cell], `length` weights in use (a multiple of 16; missing weights are zero).
@@ -32,31 +31,6 @@ struct Tile {
   alignas(64) float normalizer[kTileCells];
   alignas(64) std::int32_t exponent[kTileCells] = {};
 };
-
-// The sum over the cells of a strip, see afp/block_grid.hpp. Tiles begin at multiples of 16 cells.
-struct CellSum {
-  double lanes[kTileCells] = {};
-
-  // Values of a tile's cells, zero for those not in use, and the unit each is in.
-  void add(const float* values, const double* units) {
-    for (int i = 0; i < kTileCells; ++i) lanes[i] += static_cast<double>(values[i]) * units[i];
-  }
-  void add(const float* values) {
-    for (int i = 0; i < kTileCells; ++i) lanes[i] += static_cast<double>(values[i]);
-  }
-  double total() const {
-    double sums[kTileCells];
-    std::copy(lanes, lanes + kTileCells, sums);
-    for (int width = 1; width < kTileCells; width *= 2)
-      for (int i = 0; i < kTileCells; i += 2 * width) sums[i] += sums[i + width];
-    return sums[0];
-  }
-};
-
-// 4^exponent, the unit of squares of normalized magnitudes; |exponent| <= 127.
-inline double square_unit(int exponent) {
-  return std::bit_cast<double>(static_cast<std::uint64_t>(1023 + 2 * exponent) << 52);
-}
 
 // Weights a tile's cells span, rounded up to whole groups of 16.
 inline int tile_length(const BlockGrid& grid) {

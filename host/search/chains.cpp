@@ -1,112 +1,100 @@
 #include "host/search/chains.hpp"
 
 #include <algorithm>
+#include <utility>
 
-#include "host/search/acceptance.hpp"
+#include "host/search/random.hpp"
 
 namespace afp::search_detail {
+namespace {
 
-Chains::Chains(const Walk& walk, std::uint32_t first, std::size_t count, std::uint64_t seed,
-               int most_rejections)
-    : walk_(walk),
-      first_(first),
-      moves_(seed, Purpose::move),
-      most_rejections_(most_rejections),
-      choices_(count * walk.rows()),
-      bytes_(count),
-      values_(count),
-      rejections_(count, 0),
-      words_(count),
-      proposals_(count),
-      deltas_(count),
-      best_(count, walk.smallest()),
-      best_value_(count, walk.value(walk.smallest().data())),
-      at_best_(count, 0) {
+// A level. One repair takes as long as ten thousand steps: those of all of many chains would take longer than
+// the steps.
+constexpr std::size_t kMostRepairs = 16;
+
+}  // namespace
+
+Chains::Chains(const Walk& walk, std::size_t count, std::uint64_t seed, std::uint32_t most_rejections,
+               Threads& threads, ChainRunner& runner)
+    : walk_(walk), threads_(threads), runner_(runner), states_(count) {
+  AnnealingProblem problem = walk.problem();
+  problem.seed = seed;
+  problem.most_rejections = most_rejections;
+
   const Philox start(seed, Purpose::start);
-  for (std::size_t chain = 0; chain < count; ++chain) {
-    PhiloxSequence random(start, first_ + static_cast<std::uint32_t>(chain));
+  const double smallest = walk.value(walk.smallest().data());
+  std::vector<std::uint32_t> choices(count * walk.rows()), best(count * walk.rows());
+  threads.each(0, count, [&](std::size_t chain) {
+    std::uint32_t* const own = choices.data() + chain * walk.rows();
+    std::uint32_t* const own_best = best.data() + chain * walk.rows();
+    PhiloxSequence random(start, static_cast<std::uint32_t>(chain));
     for (std::size_t row = 0; row < walk.rows(); ++row) {
-      const auto available = walk.neighbourhood(row).available();
-      choices(chain)[row] = available[random.below(static_cast<std::uint32_t>(available.size()))];
+      const auto available = walk.available(row);
+      own[row] = available[random.below(static_cast<std::uint32_t>(available.size()))];
     }
-    sum_up(chain);
+    std::copy(walk.smallest().begin(), walk.smallest().end(), own_best);
+    states_[chain].best_value = smallest;
+    sum_up(problem, states_[chain], own, [&](bool at_best) {
+      if (!at_best) return;
+      std::copy_n(own, walk.rows(), own_best);
+      states_[chain].best_value = states_[chain].value;
+      states_[chain].at_best = 0;
+    });
+  });
+  runner.start(problem, states_, choices, best);
+}
+
+void Chains::run(const AnnealingLevel& level, std::uint64_t first_step, const std::atomic<bool>* stop) {
+  runner_.run(level, first_step, stop, states_);
+  if (stop == nullptr || !stop->load(std::memory_order_relaxed)) repair(level.over_price);
+}
+
+std::vector<std::uint32_t> Chains::to_repair(double over_price) const {
+  std::vector<std::pair<double, std::uint32_t>> over;  // energy, chain
+  for (std::uint32_t chain = 0; chain < states_.size(); ++chain) {
+    const ChainState& state = states_[chain];
+    if (state.bytes > walk_.table().budget)
+      over.emplace_back(state.value + over_price * bytes_over(state.bytes, walk_.table().budget), chain);
+  }
+  if (over.size() > kMostRepairs) {
+    std::nth_element(over.begin(), over.begin() + kMostRepairs, over.end());
+    over.resize(kMostRepairs);
+  }
+  std::vector<std::uint32_t> chains;
+  for (const auto& [energy, chain] : over) chains.push_back(chain);
+  return chains;
+}
+
+// A chain's best is what it is near to within the budget, where that is better; the chain stays where it is.
+void Chains::repair(double over_price) {
+  const std::vector<std::uint32_t> chains = to_repair(over_price);
+  std::vector<std::vector<std::uint32_t>> repaired(chains.size(), std::vector<std::uint32_t>(walk_.rows()));
+  std::vector<double> values(chains.size());
+  for (std::size_t i = 0; i < chains.size(); ++i) runner_.read_choices(chains[i], repaired[i]);
+  threads_.each(0, chains.size(), [&](std::size_t i) { values[i] = walk_.repair(repaired[i]); });
+  for (std::size_t i = 0; i < chains.size(); ++i) {
+    ChainState& state = states_[chains[i]];
+    if (!(values[i] < state.best_value)) continue;
+    state.best_value = values[i];
+    runner_.write_best(chains[i], values[i], repaired[i]);
   }
 }
 
-void Chains::run(const Level& level, std::uint64_t first_step, const std::atomic<bool>* stop) {
-  const ChainStates states{choices_.data(), bytes_.data(), values_.data(), walk_.rows(), count()};
-  for (std::uint64_t step = first_step; step < first_step + level.steps; ++step) {
-    if (step % 1024 == 0 && stop != nullptr && stop->load(std::memory_order_relaxed)) return;
-    for (std::size_t chain = 0; chain < count(); ++chain) {
-      words_[chain] = moves_(first_ + static_cast<std::uint32_t>(chain), step);
-      proposals_[chain] = walk_.draw(choices(chain), words_[chain]);
-    }
-    score_proposals(walk_.table(), states, proposals_, level.over_price, deltas_);
-    for (std::size_t chain = 0; chain < count(); ++chain) {
-      if (stands(chain)) continue;
-      decide(chain, level.temperature);
-      ++evaluations_;
-    }
-  }
-  for (std::size_t chain = 0; chain < count(); ++chain) {
-    sum_up(chain);
-    if (bytes_[chain] > walk_.table().budget) repair(chain);
-  }
-}
-
-void Chains::decide(std::size_t chain, double temperature) {
-  const Proposal& proposal = proposals_[chain];
-  const ProposalDelta& delta = deltas_[chain];
-  std::uint32_t& choice = choices(chain)[proposal.row];
-  if (!accepts(delta.energy, temperature, unit(words_[chain][3]))) {
-    ++rejections_[chain];
-    return;
-  }
-  rejections_[chain] = 0;
-  if (choice == proposal.column) return;
-  const bool better = delta.value < 0.0 && delta.bytes <= walk_.table().budget;
-  if (at_best_[chain] && !better) copy_best(chain);
-  choice = proposal.column;
-  values_[chain] += delta.value;
-  bytes_[chain] = delta.bytes;
-  note_best(chain);
-}
-
-// Value and bytes afresh, without the rounding of many small changes.
-void Chains::sum_up(std::size_t chain) {
-  copy_best(chain);
-  values_[chain] = walk_.value(choices(chain));
-  bytes_[chain] = walk_.bytes(choices(chain));
-  note_best(chain);
-  copy_best(chain);
-}
-
-void Chains::note_best(std::size_t chain) {
-  if (bytes_[chain] > walk_.table().budget || !(values_[chain] < best_value_[chain])) return;
-  best_value_[chain] = values_[chain];
-  at_best_[chain] = 1;
-}
-
-// Late, when the chain leaves its best assignment: on its way down each is the best for one step.
-void Chains::copy_best(std::size_t chain) {
-  if (!at_best_[chain]) return;
-  best_[chain].assign(choices(chain), choices(chain) + walk_.rows());
-  best_value_[chain] = walk_.value(best_[chain].data());
-  at_best_[chain] = 0;
-}
-
-// What the chain is near to within the budget; the chain itself stays where it is.
-void Chains::repair(std::size_t chain) {
-  std::vector<std::uint32_t> repaired(choices(chain), choices(chain) + walk_.rows());
-  const double value = walk_.repair(repaired);
-  if (!(value < best_value_[chain])) return;
-  best_value_[chain] = value;
-  best_[chain] = std::move(repaired);
+std::uint64_t Chains::evaluations() const {
+  std::uint64_t sum = 0;
+  for (const ChainState& state : states_) sum += state.steps;
+  return sum;
 }
 
 std::size_t Chains::best_chain() const {
-  return static_cast<std::size_t>(std::min_element(best_value_.begin(), best_value_.end()) -
-                                  best_value_.begin());
+  const auto less = [](const ChainState& a, const ChainState& b) { return a.best_value < b.best_value; };
+  return static_cast<std::size_t>(std::min_element(states_.begin(), states_.end(), less) - states_.begin());
+}
+
+std::vector<std::uint32_t> Chains::best(std::size_t chain) const {
+  std::vector<std::uint32_t> best(walk_.rows());
+  runner_.read_best(chain, best);
+  return best;
 }
 
 }  // namespace afp::search_detail

@@ -64,7 +64,7 @@ class Population {
     return choices;
   }
   std::uint32_t any_column(std::size_t row, PhiloxSequence& random) const {
-    const auto available = walk_.neighbourhood(row).available();
+    const auto available = walk_.available(row);
     return available[random.below(static_cast<std::uint32_t>(available.size()))];
   }
 

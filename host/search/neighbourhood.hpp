@@ -6,52 +6,53 @@
 // parts, each place has a bridge to the nearest place of every other part, which is drawn as often as one N'.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "afp/annealing.hpp"
 #include "afp/search.hpp"
-#include "host/search/random.hpp"
 
 namespace afp::search_detail {
 
+// What a MoveGraph points to.
+struct MoveArrays {
+  std::vector<MovePlace> places;
+  std::vector<std::uint32_t> columns, bridges, place_of;
+
+  MoveGraph view() const {
+    return {places.data(), columns.data(), bridges.data(), place_of.data(),
+            places.size(), columns.size(), bridges.size(), place_of.size()};
+  }
+  void append(const MoveArrays& more);  // as neighbourhoods behind those that are there
+};
+
 class Neighbourhood {
  public:
-  static constexpr std::uint32_t kNone = 0xFFFFFFFF;
-
   // Of the columns of which `available` is true: at least one.
   Neighbourhood(std::span<const SearchProblem::Column> columns, const std::vector<bool>& available);
 
-  // The column drawn by three words from an available one; kNone where there is no move.
+  // The column drawn by three words from an available one; kNoMove where there is no move.
   std::uint32_t draw(std::uint32_t column, std::uint32_t bits_word, std::uint32_t exponent_word,
-                     std::uint32_t column_word) const;
+                     std::uint32_t column_word) const {
+    return draw_column(moves_.view(), moves_.place_of[column], bits_word, exponent_word, column_word);
+  }
 
-  std::span<const std::uint32_t> available() const { return columns_; }
+  std::span<const std::uint32_t> available() const { return moves_.columns; }
+  const MoveArrays& moves() const { return moves_; }
 
  private:
-  struct Place {
-    int bits, exponent_bits;
-    std::uint32_t first_column, column_count;  // in columns_
-    std::uint32_t bits_count = 0;              // how many N' are drawn from
-    std::uint32_t first_bridge = 0, bridge_count = 0;
-    std::array<std::uint8_t, 3> exponent_count{};
-    std::array<std::uint32_t, 9> target{};  // place by N' and E'; kNone: a gap
-  };
-
   void find_places(std::span<const SearchProblem::Column> columns, const std::vector<bool>& available);
   void find_moves();
   void find_bridges();
   std::vector<std::uint32_t> parts() const;
-  std::vector<std::uint32_t> nearest_of_parts(const Place& from, const std::vector<std::uint32_t>& part_of,
+  std::vector<std::uint32_t> nearest_of_parts(const SearchProblem::Column& from,
+                                              const std::vector<std::uint32_t>& part_of,
                                               std::uint32_t part_count) const;
   std::uint32_t place_at(int bits, int exponent_bits) const;
 
-  std::vector<Place> places_;            // by bits, then exponent bits
-  std::vector<std::uint32_t> columns_;   // by place
-  std::vector<std::uint32_t> place_of_;  // column
-  std::vector<std::uint32_t> bridges_;   // places
+  MoveArrays moves_;                       // places by bits, then exponent bits
+  std::vector<SearchProblem::Column> at_;  // of the places
 };
 
 }  // namespace afp::search_detail

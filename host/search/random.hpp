@@ -5,7 +5,10 @@
 #include <Random123/philox.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+
+#include "afp/philox.hpp"
 
 namespace afp::search_detail {
 
@@ -32,19 +35,6 @@ class Philox {
   std::uint32_t purpose_;
 };
 
-// A word or half a word made a number below `count`, evenly but for one part in 2^32 (2^16) a value.
-inline std::uint32_t below(std::uint32_t count, std::uint32_t word) {
-  return static_cast<std::uint32_t>((std::uint64_t{word} * count) >> 32);
-}
-inline std::uint32_t below16(std::uint32_t count, std::uint32_t half_word) {
-  return (half_word * count) >> 16;
-}
-
-// In (0, 1).
-inline double unit(std::uint32_t word) {
-  return (static_cast<double>(word) + 0.5) * 0x1p-32;
-}
-
 // Words one after another, for what needs many: each stream is a sequence.
 class PhiloxSequence {
  public:
@@ -58,8 +48,8 @@ class PhiloxSequence {
     }
     return words_[used_++];
   }
-  std::uint32_t below(std::uint32_t count) { return search_detail::below(count, next()); }
-  double unit() { return search_detail::unit(next()); }
+  std::uint32_t below(std::uint32_t count) { return draw_below(count, next()); }
+  double unit() { return draw_unit(next()); }
 
  private:
   Philox philox_;

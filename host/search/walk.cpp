@@ -28,9 +28,9 @@ Walk::Walk(const SearchProblem& problem) {
     }
     smallest_.push_back(static_cast<std::uint32_t>(smallest));
     const auto [set, added] = known.try_emplace(available, static_cast<std::uint32_t>(known.size()));
-    if (added) neighbourhoods_.emplace_back(problem.columns, available);
+    if (added) moves_.append(neighbourhoods_.emplace_back(problem.columns, available).moves());
     neighbourhood_of_.push_back(set->second);
-    if (neighbourhood(row).available().size() > 1) free_rows_.push_back(static_cast<std::uint32_t>(row));
+    if (this->available(row).size() > 1) free_rows_.push_back(static_cast<std::uint32_t>(row));
   }
   if (problem.budget) {
     items_ = reduce_rows(problem).undominated;
@@ -38,16 +38,15 @@ Walk::Walk(const SearchProblem& problem) {
   }
 }
 
-double Walk::value(const std::uint32_t* choices) const {
-  double sum = 0.0;
-  for (std::size_t row = 0; row < rows(); ++row) sum += table_.values[row * table_.columns + choices[row]];
-  return sum;
-}
-
-std::uint64_t Walk::bytes(const std::uint32_t* choices) const {
-  std::uint64_t sum = 0;
-  for (std::size_t row = 0; row < rows(); ++row) sum += table_.bytes[row * table_.columns + choices[row]];
-  return sum;
+AnnealingProblem Walk::problem() const {
+  AnnealingProblem problem;
+  problem.table = table_;
+  problem.moves = moves_.view();
+  problem.rows = rows();
+  problem.neighbourhood_of = neighbourhood_of_.data();
+  problem.free_rows = free_rows_.data();
+  problem.free_row_count = static_cast<std::uint32_t>(free_rows_.size());
+  return problem;
 }
 
 double Walk::repair(std::vector<std::uint32_t>& choices) const {

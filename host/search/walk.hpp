@@ -1,17 +1,16 @@
 // What the chains of annealing share: the table, every row's neighbourhood, and the least assignment.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "afp/annealing.hpp"
 #include "afp/search.hpp"
 #include "host/search/hulls.hpp"
 #include "host/search/neighbourhood.hpp"
-#include "host/search/proposals.hpp"
 #include "host/search/repair.hpp"
 
 namespace afp::search_detail {
@@ -23,37 +22,28 @@ class Walk {
   Walk(const Walk&) = delete;
   Walk& operator=(const Walk&) = delete;
 
+  // For the steps of chains, of seed 0 and without a limit of rejections. There must be a free row.
+  AnnealingProblem problem() const;
   const ProposalTable& table() const { return table_; }
   std::size_t rows() const { return neighbourhood_of_.size(); }
   const std::vector<std::uint32_t>& free_rows() const { return free_rows_; }  // that have a choice at all
-  const Neighbourhood& neighbourhood(std::size_t row) const {
-    return neighbourhoods_[neighbourhood_of_[row]];
+  std::span<const std::uint32_t> available(std::size_t row) const {
+    return neighbourhoods_[neighbourhood_of_[row]].available();
   }
   const std::vector<std::uint32_t>& smallest() const {
     return smallest_;
   }  // column of every row, fewest bytes
 
-  // A move drawn by the first three words from an assignment, evenly among the rows; no move is drawn as the
-  // row's own column. There must be a free row.
-  Proposal draw(const std::uint32_t* choices, const std::array<std::uint32_t, 4>& words) const {
-    const auto count = static_cast<std::uint32_t>(free_rows_.size());
-    const std::uint32_t row = free_rows_[below(count, words[0])];
-    const std::uint32_t own = choices[row];
-    const std::uint32_t column =
-        neighbourhood(row).draw(own, words[1] << 16, words[1] & 0xFFFF0000, words[2]);
-    return {row, column == Neighbourhood::kNone ? own : column};
-  }
-
-  double value(const std::uint32_t* choices) const;
-  std::uint64_t bytes(const std::uint32_t* choices) const;
+  double value(const std::uint32_t* choices) const { return assignment_value(table_, rows(), choices); }
 
   // The assignment brought within the budget, and its value. There must be a budget.
   double repair(std::vector<std::uint32_t>& choices) const;
 
  private:
   std::vector<double> values_;
-  ProposalTable table_{};
+  ProposalTable table_;
   std::vector<Neighbourhood> neighbourhoods_;    // of every set of available columns
+  MoveArrays moves_;                             // of them all
   std::vector<std::uint32_t> neighbourhood_of_;  // row
   std::vector<std::uint32_t> free_rows_;
   std::vector<std::uint32_t> smallest_;

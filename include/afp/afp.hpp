@@ -1,19 +1,24 @@
 // The whole public interface.
 #pragma once
 
+#include "afp/annealing.hpp"          // IWYU pragma: export
 #include "afp/backend.hpp"            // IWYU pragma: export
+#include "afp/backend_choice.hpp"     // IWYU pragma: export
 #include "afp/block_grid.hpp"         // IWYU pragma: export
 #include "afp/block_sample.hpp"       // IWYU pragma: export
 #include "afp/candidates.hpp"         // IWYU pragma: export
+#include "afp/chain_runner.hpp"       // IWYU pragma: export
 #include "afp/checkpoint.hpp"         // IWYU pragma: export
 #include "afp/codec.hpp"              // IWYU pragma: export
 #include "afp/cost_table.hpp"         // IWYU pragma: export
+#include "afp/cumulative_counts.hpp"  // IWYU pragma: export
 #include "afp/divergence.hpp"         // IWYU pragma: export
 #include "afp/encoding.hpp"           // IWYU pragma: export
 #include "afp/error.hpp"              // IWYU pragma: export
 #include "afp/format.hpp"             // IWYU pragma: export
 #include "afp/key_table.hpp"          // IWYU pragma: export
 #include "afp/lane_sum.hpp"           // IWYU pragma: export
+#include "afp/level_shares.hpp"       // IWYU pragma: export
 #include "afp/linear_histogram.hpp"   // IWYU pragma: export
 #include "afp/log2.hpp"               // IWYU pragma: export
 #include "afp/model_search.hpp"       // IWYU pragma: export
@@ -21,6 +26,7 @@
 #include "afp/packed_checkpoint.hpp"  // IWYU pragma: export
 #include "afp/packed_tensor.hpp"      // IWYU pragma: export
 #include "afp/packing.hpp"            // IWYU pragma: export
+#include "afp/philox.hpp"             // IWYU pragma: export
 #include "afp/plan.hpp"               // IWYU pragma: export
 #include "afp/progress.hpp"           // IWYU pragma: export
 #include "afp/quantize.hpp"           // IWYU pragma: export
@@ -31,3 +37,4 @@
 #include "afp/statistics.hpp"         // IWYU pragma: export
 #include "afp/tensor.hpp"             // IWYU pragma: export
 #include "afp/tensor_costs.hpp"       // IWYU pragma: export
+#include "afp/tensor_scale_scan.hpp"  // IWYU pragma: export

@@ -68,6 +68,12 @@ struct BlockGrid {
   }
 };
 
+// Whether every block is one cell: small blocks, and rows of at most kSegment weights.
+inline bool blocks_are_cells(const BlockGrid& grid) {
+  return grid.block.kind == BlockKind::small ||
+         (grid.block.kind == BlockKind::row && grid.cells_per_row == 1);
+}
+
 // Cells [first, first + count) of a grid.
 struct CellRange {
   std::uint64_t first = 0;

@@ -12,6 +12,9 @@
 //
 // A scan ends where the squares of what clips (a - s * largest value, where that is positive) cost at least
 // as much as the best total so far: whatever bound below that sum decides it, the result is the same.
+//
+// The scan is written for blocks side by side, one a lane of a warp, say: all take the same steps as long as
+// any of them has a use for it.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +39,12 @@ struct BlockCodec {
   AFP_HD constexpr Format format_of(std::uint32_t byte) const {
     return format_count == 2 && (byte & kUe4m3Alternative) != 0 ? formats[1] : formats[0];
   }
-  // The value of a block's scale byte, and r of y = w * r: 0 for the blocks of zeros of ue4m3.
+  // The value of a block's scale byte, exact and as float32, and r of y = w * r: 0 for the blocks of zeros of
+  // ue4m3.
+  AFP_HD constexpr double exact_scale(std::uint32_t byte) const {
+    return is_e8m0() ? static_cast<double>(e8m0_value(byte))
+                     : static_cast<double>(ue4m3_value(byte & 0x7Fu)) * static_cast<double>(tensor_scale);
+  }
   AFP_HD constexpr float scale_value(std::uint32_t byte) const {
     return is_e8m0() ? e8m0_value(byte) : ue4m3_value(byte & 0x7Fu) * tensor_scale;
   }
@@ -62,21 +70,21 @@ struct Rounding {
   float max_value = 0.0f;
   float steps_of_odd = 0.0f,
         steps_of_even = 0.0f;  // the shifter in units of the binade, by its exponent field
+  bool is_uniform = false;     // one step everywhere
 
   Rounding() = default;
   AFP_HD constexpr explicit Rounding(Format format)
       : min_normal(exp2_int(format.min_normal_exponent())),
         max_value(format.max_value()),
         steps_of_odd(exp2_int(23 - format.mantissa_bits)),
-        steps_of_even(format.mantissa_bits == 0 && format.exponent_bits > 1 ? 0x1.000002p23f : steps_of_odd) {
-  }
+        steps_of_even(format.mantissa_bits == 0 && format.exponent_bits > 1 ? 0x1.000002p23f : steps_of_odd),
+        is_uniform(format.exponent_bits == 1) {}
 
   AFP_HD constexpr bool depends_on_parity() const { return steps_of_odd != steps_of_even; }
 
   // y in [0, max_value].
   AFP_HD float value(float y) const {
-    const float binade = bits_float(float_bits(y) & 0x7F800000u);
-    const float b = binade < min_normal ? min_normal : binade;
+    const float b = greater(bits_float(float_bits(y) & 0x7F800000u), min_normal);
     const float steps = (float_bits(b) >> 23 & 1) != 0 ? steps_of_odd : steps_of_even;
     return add_exact_product(add_exact_product(y, b, steps), -b, steps);
   }
@@ -86,11 +94,11 @@ struct Rounding {
 AFP_HD inline float block_difference(const Rounding& rounding, float magnitude, float scale,
                                      float reciprocal) {
   const float y = magnitude * reciprocal;
-  const float value = rounding.value(y < rounding.max_value ? y : rounding.max_value);
+  const float value = rounding.value(lesser(y, rounding.max_value));
   return add_exact_product(magnitude, -value, scale);
 }
 AFP_HD inline float clipped_difference(float magnitude, float limit) {
-  return magnitude > limit ? magnitude - limit : 0.0f;
+  return greater(magnitude - limit, 0.0f);
 }
 
 // What is known of a block beside its magnitudes.
@@ -101,35 +109,84 @@ struct BlockFacts {
   float second = 0.0f;
 };
 
+// From a block's two largest magnitudes; `lowest` is lowest_block_exponent().
+AFP_HD constexpr BlockFacts block_facts(int lowest, float absmax, float second) {
+  const int exponent = block_exponent(lowest, absmax);
+  const float normalizer = exp2_int(-exponent);
+  return {absmax, exponent, absmax * normalizer, second * normalizer};
+}
+
 // The best scale of a block: the byte as stored (the Format's bit included) and the cost in the block's unit.
 struct BlockScale {
   float cost = 0.0f;
   std::uint32_t byte = 0;
 };
 
+// A BlockCodec prepared for scans.
+struct ScanFormat {
+  ScanFormat() = default;
+  AFP_HD constexpr explicit ScanFormat(Format format)
+      : rounding(format), exponents(format), inverse_max(1.0f / format.max_value()), bits(format.bits()) {}
+
+  Rounding rounding;
+  ScaleExponents exponents;
+  float inverse_max = 0.0f;
+  std::int32_t bits = 0;
+};
+struct ScanCodec {
+  ScanCodec() = default;
+  AFP_HD constexpr explicit ScanCodec(const BlockCodec& codec)
+      : first(codec.formats[0]),
+        second(codec.format_count == 2 ? ScanFormat(codec.formats[1]) : ScanFormat()),
+        is_pair(codec.format_count == 2),
+        is_e8m0(codec.is_e8m0()),
+        tensor_scale(codec.tensor_scale) {}
+
+  ScanFormat first, second;
+  bool is_pair = false;
+  bool is_e8m0 = false;
+  float tensor_scale = 1.0f;
+};
+
+// A scale that is tried, in the block's unit.
+struct BlockTrial {
+  const Rounding& rounding;
+  float scale;
+  float reciprocal;
+  bool is_power;  // of two, the scale
+  bool may_clip;  // false where no magnitude exceeds scale * max_value, in any of the blocks side by side
+};
+
 // The scan for the scale of least squared error of one block. `sums` measures it:
-//     float error(const Rounding&, float scale, float reciprocal)   under a scale in the block's unit
-//     float clipped(float limit)                                    of what exceeds the limit
-// Where several threads hold one block together, all of them scan, and `sums` adds up across them.
+//     float error(const BlockTrial&)
+//     float clipped(float limit)        of what exceeds the limit, which is in the block's unit
+//     bool any(bool)                    whether that holds of any of the blocks side by side
+// A block that has come to its end looks on while others go further: it finds nothing less there.
 template <class Sums>
 class BlockScan {
  public:
-  AFP_HD BlockScan(const BlockCodec& codec, const BlockFacts& facts, Effort effort, const Sums& sums)
+  AFP_HD BlockScan(const ScanCodec& codec, const BlockFacts& facts, Effort effort, const Sums& sums)
       : codec_(codec), facts_(facts), effort_(effort), sums_(sums) {}
 
   AFP_HD BlockScale best() const {
-    if (facts_.absmax == 0.0f) return {};
-    if (codec_.is_e8m0()) return scan_e8m0(codec_.formats[0]);
-    BlockScale best = scan_ue4m3(codec_.formats[0], kInfinite);
-    if (codec_.format_count == 1) return best;
-    const BlockScale other = scan_ue4m3(codec_.formats[1], best.cost);
-    if (other.cost < best.cost || (other.cost == best.cost && other.byte > best.byte))
-      best = {other.cost, other.byte | kUe4m3Alternative};
-    return best;
+    BlockScale best;
+    if (codec_.is_e8m0) {
+      best = scan_e8m0(codec_.first);
+    } else {
+      best.cost = kInfinite;
+      for (int f = 0; f < (codec_.is_pair ? 2 : 1); ++f) {
+        const BlockScale other = scan_ue4m3(f == 0 ? codec_.first : codec_.second, best.cost);
+        if (other.cost < best.cost || (other.cost == best.cost && other.byte > best.byte))
+          best = {other.cost, f == 0 ? other.byte : other.byte | kUe4m3Alternative};
+      }
+    }
+    return is_zero() ? BlockScale{} : best;
   }
 
  private:
   static constexpr float kInfinite = 0x1.fffffep127f;  // beyond any cost
+
+  AFP_HD bool is_zero() const { return facts_.absmax == 0.0f; }
 
   // Nothing at the scale with this limit or below costs less. After a few steps, which suffice for most
   // blocks, all that clips is counted instead of the two largest magnitudes alone: blocks of many weights and
@@ -146,67 +203,94 @@ class BlockScan {
     return bits_float(static_cast<std::uint32_t>(exponent + 127) << 23);
   }
 
-  AFP_HD BlockScale scan_e8m0(Format format) const {
-    const Rounding rounding(format);
-    const int lowest = min_scale_exponent(format);
-    const auto error = [&](int x) {
-      return sums_.error(rounding, power_of_two(x - facts_.exponent), power_of_two(facts_.exponent - x));
+  AFP_HD static void keep_less(float cost, int scale, BlockScale& best) {
+    if (cost < best.cost) best = {cost, static_cast<std::uint32_t>(scale)};
+  }
+
+  AFP_HD BlockScale scan_e8m0(const ScanFormat& format) const {
+    const Rounding rounding = format.rounding;
+    const int lowest = format.exponents.lowest;
+    int x = e8m0_first_exponent(format.exponents, facts_.absmax);
+    const auto trial = [&](float scale, int exponent, bool may_clip) {
+      return BlockTrial{rounding, scale, power_of_two(facts_.exponent - exponent), true, may_clip};
     };
-    int best = e8m0_first_exponent(format, facts_.absmax);
-    float cost = error(best);
-    int x = best - 1;
-    for (int step = 0; x >= lowest; ++step, --x) {
-      if (!(least_error(rounding.max_value * power_of_two(x - facts_.exponent), step) < cost)) break;
-      const float candidate = error(x);
-      if (!(candidate < cost)) continue;
-      cost = candidate;
-      best = x;
+    BlockScale best{kInfinite, 0};
+    // At s0 nothing clips, unless the largest scale allowed is smaller than that.
+    const float first = power_of_two(x - facts_.exponent);
+    int step = -1;  // 0: the first below s0
+    if (!sums_.any(facts_.first > first * rounding.max_value)) {
+      keep_less(sums_.error(trial(first, x, false)), x + kE8m0Bias, best);
+      --x;
+      step = 0;
     }
-    return {cost, static_cast<std::uint32_t>(best + kE8m0Bias)};
-  }
-
-  // The unit of bytes: the tensor's scale in the block's unit, a power of two.
-  AFP_HD float unit() const { return codec_.tensor_scale * exp2_int(-facts_.exponent); }
-
-  AFP_HD float error_of_byte(const Rounding& rounding, std::uint32_t byte) const {
-    const float scale = ue4m3_value(byte) * unit();
-    return sums_.error(rounding, scale, scale_reciprocal(scale));
-  }
-
-  // `rival` is the cost that the other Format of the pair has reached.
-  AFP_HD BlockScale scan_ue4m3(Format format, float rival) const {
-    const Rounding rounding(format);
-    const std::uint32_t first = ue4m3_first(format, facts_.absmax / codec_.tensor_scale);
-    const std::uint32_t top = ue4m3_scan_top(first);
-    BlockScale best{kInfinite, first};
-    const auto take = [&](std::uint32_t byte) {
-      const float cost = error_of_byte(rounding, byte);
-      if (cost < best.cost) best = {cost, byte};
-    };
-    if (effort_ == Effort::fast) {
-      // s0, so that it is never worse than the usual absmax scale (and exact where the weights lie on a
-      // grid), and the most frequent winner beside it: with few bits it pays to clip, with many to leave the
-      // largest weight some room.
-      const int bits = format.bits();
-      const int steps[2] = {bits <= 4 ? 0 : 1, bits <= 3 ? -2 : bits == 4 ? -1 : 0};
-      for (const int step : steps) {
-        const int byte = static_cast<int>(first) + step;
-        const int most = byte < static_cast<int>(top) ? byte : static_cast<int>(top);
-        take(static_cast<std::uint32_t>(most < 1 ? 1 : most));
+    for (;; ++step, --x) {
+      const int candidate = x < lowest ? lowest : x;
+      const float scale = power_of_two(candidate - facts_.exponent);
+      if (step >= 0) {
+        const float least = least_error(scale * rounding.max_value, step);
+        if (!sums_.any(x >= lowest && least < best.cost)) return best;
       }
-      return best;
+      keep_less(sums_.error(trial(scale, candidate, true)), candidate + kE8m0Bias, best);
     }
-    for (std::uint32_t byte = top; byte >= first; --byte) take(byte);
-    std::uint32_t byte = first - 1;
-    for (int step = 0; byte >= 1; ++step, --byte) {
-      const float least = least_error(ue4m3_value(byte) * unit() * rounding.max_value, step);
-      if (!(least < best.cost && least <= rival)) break;
-      take(byte);
-    }
-    return best;
   }
 
-  const BlockCodec& codec_;
+  // The bytes of a Format; `rival` is the cost that the other Format of the pair has reached.
+  AFP_HD BlockScale scan_ue4m3(const ScanFormat& format, float rival) const {
+    const Rounding rounding = format.rounding;
+    const float unit = codec_.tensor_scale * exp2_int(-facts_.exponent);  // of bytes: a power of two
+    const int found = static_cast<int>(
+        ue4m3_first(rounding.max_value, format.inverse_max, facts_.absmax / codec_.tensor_scale));
+    const int first = is_zero() ? kOrdinary : found;
+    const int top = static_cast<int>(ue4m3_scan_top(static_cast<std::uint32_t>(first)));
+    const auto scale_of = [&](int byte) { return ue4m3_value(static_cast<std::uint32_t>(byte)) * unit; };
+    const auto trial = [&](float scale, bool may_clip) {
+      return BlockTrial{rounding, scale, ordinary_reciprocal(scale), false, may_clip};
+    };
+    const bool fast = effort_ == Effort::fast;
+
+    BlockScale best{kInfinite, 0};
+    bool below = false;  // all that are scanned have come below s0
+    int byte = top;
+    const bool is_ordinary =
+        first > 7 && top == first + 7 && facts_.first <= scale_of(first) * rounding.max_value;
+    if (!fast && !sums_.any(!is_ordinary)) {
+      // The octave from s0 on, where nothing clips.
+      for (int step = 0; step < 8; ++step, --byte)
+        keep_less(sums_.error(trial(scale_of(byte), false)), byte, best);
+      below = true;
+    }
+    for (int step = 0;; ++step) {
+      if (fast) {
+        // s0, so that it is never worse than the usual absmax scale (and exact where the weights lie on a
+        // grid), and the most frequent winner beside it: with few bits it pays to clip, with many to leave
+        // the largest weight some room.
+        if (step == 2) return best;
+        const int offset = format.bits <= 4 ? (step == 0 ? 0 : format.bits <= 3 ? -2 : -1) : 1 - step;
+        const int wanted = first + offset;
+        byte = wanted < 1 ? 1 : wanted < top ? wanted : top;
+      } else if (!below && !sums_.any(byte >= first)) {
+        below = true;
+        step = 0;
+        byte = first - 1;
+      }
+      int candidate = byte;
+      if (below)
+        candidate = byte < 1 ? 1 : byte;
+      else if (!fast)
+        candidate = byte < first ? first : byte;
+      const float scale = scale_of(candidate);
+      if (below) {
+        const float least = least_error(scale * rounding.max_value, step);
+        if (!sums_.any(byte >= 1 && least < best.cost && least <= rival)) return best;
+      }
+      keep_less(sums_.error(trial(scale, true)), candidate, best);
+      --byte;
+    }
+  }
+
+  static constexpr int kOrdinary = 64;  // a byte far from both ends: what blocks of zeros are scanned from
+
+  const ScanCodec& codec_;
   const BlockFacts& facts_;
   Effort effort_;
   const Sums& sums_;

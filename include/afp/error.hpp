@@ -65,6 +65,12 @@ class IoError : public Error {
       : Error(ErrorKind::failure, message, std::move(file)) {}
 };
 
+// A device beside the CPU, or its driver, is missing or failed; `message` says which and in what.
+class DeviceError : public Error {
+ public:
+  explicit DeviceError(const std::string& message) : Error(ErrorKind::failure, message) {}
+};
+
 class Interrupted : public Error {
  public:
   Interrupted() : Error(ErrorKind::interrupted, "interrupted") {}

@@ -34,4 +34,33 @@ AFP_HD inline float add_exact_product(float a, float b, float c) {
 #endif
 }
 
+// 1 / x rounded, of an ordinary number, far from both ends of the range of exponents. On a device one step of
+// Newton's without the branches for other numbers: right wherever 1 / x is not within 2^-40 of the middle
+// between two float32, as that of no number with at most a dozen significant bits is.
+AFP_HD inline float ordinary_reciprocal(float x) {
+#if defined(__CUDA_ARCH__)
+  float r;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+  return __fmaf_rn(r, __fmaf_rn(-x, r, 1.0f), r);
+#else
+  return 1.0f / x;
+#endif
+}
+
+// Of numbers, not NaN: one instruction on a device, which a comparison and a choice are not.
+AFP_HD inline float lesser(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return ::fminf(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+AFP_HD inline float greater(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return ::fmaxf(a, b);
+#else
+  return a < b ? b : a;
+#endif
+}
+
 }  // namespace afp

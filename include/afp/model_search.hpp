@@ -42,7 +42,7 @@ struct CostRequest {
 
 struct CostMeasurement {
   CostTable table;
-  std::string backend;
+  BackendUse backend;
   double read_seconds = 0.0, search_seconds = 0.0;  // busy, summed over threads
   double total_seconds = 0.0;
 };

@@ -35,10 +35,14 @@ struct TensorCodec {
   Encoding encoding;
   float tensor_scale = 1.0f;  // ue4m3: a power of two where this engine chose it; e8m0: 1
 
-  // The value of a block's scale byte.
-  float scale_value(std::uint8_t byte) const {
-    return encoding.scale == ScaleKind::e8m0 ? e8m0_value(byte) : ue4m3_value(byte & 0x7Fu) * tensor_scale;
+  // The value of a block's scale byte; exact, and as float32, which is the same where tensor_scale is a power of
+  // two that this engine chose.
+  double exact_scale(std::uint8_t byte) const {
+    return encoding.scale == ScaleKind::e8m0
+               ? static_cast<double>(e8m0_value(byte))
+               : static_cast<double>(ue4m3_value(byte & 0x7Fu)) * static_cast<double>(tensor_scale);
   }
+  float scale_value(std::uint8_t byte) const { return static_cast<float>(exact_scale(byte)); }
 };
 
 struct Extent {

@@ -6,6 +6,8 @@
 #include <functional>
 #include <string>
 
+#include "afp/backend_choice.hpp"
+
 namespace afp {
 
 struct Progress {
@@ -17,8 +19,9 @@ struct Progress {
 // Called from one thread at a time, at most some ten times a second and once at the end.
 using ProgressCallback = std::function<void(const Progress&)>;
 
-// What a long operation is run with: how many threads and bytes it may use, whom it tells.
+// What a long operation is run with: on what, how many threads and bytes it may use, whom it tells.
 struct RunOptions {
+  BackendChoice backend;
   int threads = 0;                          // 0: as many as the machine has
   std::uint64_t memory_budget = 512 << 20;  // bytes the whole process should stay under, at least 64 MiB
   ProgressCallback progress;                // may be empty

@@ -55,7 +55,7 @@ struct TensorResult {
 
 struct QuantizeResult {
   std::vector<TensorResult> tensors;  // in checkpoint order
-  std::string backend;                // "cpu"
+  BackendUse backend;
   std::size_t shards = 0;
   std::size_t resumed_shards = 0;  // found finished by an earlier run
   // Busy seconds by stage, summed over threads; stages overlap.
@@ -68,7 +68,7 @@ struct QuantizeResult {
   double sqnr_db() const;  // likewise
 };
 
-// What quantize_checkpoint is going to do, from the headers alone.
+// What quantize_checkpoint is going to do, from the headers and the backend alone.
 struct QuantizePlan {
   struct Entry {
     std::vector<Encoding> candidates;  // to choose from by least squared error; all of one size. Empty: kept
@@ -97,6 +97,7 @@ struct DequantizeOptions {
 };
 struct DequantizeResult {
   std::size_t tensors = 0;  // dequantized; the others were copied
+  BackendUse backend;
   std::uint64_t packed_bytes = 0, written_bytes = 0;
   double total_seconds = 0.0;
 };
@@ -110,6 +111,7 @@ struct VerifyProblem {
 };
 struct VerifyResult {
   std::size_t tensors = 0;  // looked at
+  BackendUse backend;
   std::vector<VerifyProblem> problems;
   std::optional<double> sqnr_db;     // measured, with a source
   std::vector<TensorResult> errors;  // likewise, of each quantized tensor

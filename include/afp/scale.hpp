@@ -15,19 +15,35 @@
 
 namespace afp {
 
+// What the search for an e8m0 exponent needs to know of a Format.
+struct ScaleExponents {
+  ScaleExponents() = default;
+  AFP_HD constexpr explicit ScaleExponents(Format format)
+      : max_exponent(format.max_exponent()),
+        max_mantissa(float_bits(format.max_value()) & 0x7FFFFFu),
+        lowest(min_scale_exponent(format)),
+        highest(max_scale_exponent(format)) {}
+
+  std::int32_t max_exponent = 0;   // of the largest value
+  std::uint32_t max_mantissa = 0;  // the bits behind its leading one, as in float32
+  std::int32_t lowest = 0, highest = 0;
+};
+
 // The e8m0 exponent of s0: the smallest x with format.max_value() * 2^x >= absmax, within
 // min_scale_exponent .. max_scale_exponent. absmax > 0. (2^(x+1) being 2 s0, the scan starts here.)
-AFP_HD constexpr int e8m0_first_exponent(Format format, float absmax) {
+AFP_HD constexpr int e8m0_first_exponent(const ScaleExponents& format, float absmax) {
   int offset = 0;
   if (absmax < exp2_int(-126)) {
     absmax *= exp2_int(64);
     offset = -64;
   }
   const std::uint32_t bits = float_bits(absmax);
-  const bool above = (bits & 0x7FFFFFu) > (float_bits(format.max_value()) & 0x7FFFFFu);
-  const int x = static_cast<int>(bits >> 23) - 127 + offset - format.max_exponent() + (above ? 1 : 0);
-  const int lowest = min_scale_exponent(format), highest = max_scale_exponent(format);
-  return x < lowest ? lowest : x > highest ? highest : x;
+  const bool above = (bits & 0x7FFFFFu) > format.max_mantissa;
+  const int x = static_cast<int>(bits >> 23) - 127 + offset - format.max_exponent + (above ? 1 : 0);
+  return x < format.lowest ? format.lowest : x > format.highest ? format.highest : x;
+}
+AFP_HD constexpr int e8m0_first_exponent(Format format, float absmax) {
+  return e8m0_first_exponent(ScaleExponents(format), absmax);
 }
 
 // The tensor's scale under ue4m3: the smallest 2^k with s0 <= 224 * 2^k for every block, so that
@@ -45,16 +61,18 @@ AFP_HD constexpr float ue4m3_tensor_scale(float smallest_max, float absmax) {
 
 // The byte (bits 0..6) of s0 under ue4m3: the smallest one >= 1 with max_value() * value >= absmax,
 // both relative to the tensor's scale; `relative_absmax` = absmax / tensor_scale > 0. At most 0x7E.
+// `inverse_max` is 1 / max_value, rounded: it leads to the byte or next to it, the comparison decides.
+AFP_HD constexpr std::uint32_t ue4m3_first(float max_value, float inverse_max, float relative_absmax) {
+  const float target = relative_absmax * inverse_max;
+  if (!(target < ue4m3_value(kUe4m3Max))) return kUe4m3Max;
+  std::uint32_t byte = target < exp2_int(-6) ? static_cast<std::uint32_t>(target * 512.0f) + 1
+                                             : (float_bits(target) - (120u << 23) + 0xFFFFFu) >> 20;
+  if (byte > 1 && max_value * ue4m3_value(byte - 1) >= relative_absmax) return byte - 1;
+  if (max_value * ue4m3_value(byte) < relative_absmax && byte < kUe4m3Max) return byte + 1;
+  return byte;
+}
 AFP_HD constexpr std::uint32_t ue4m3_first(Format format, float relative_absmax) {
-  std::uint32_t low = 1, high = kUe4m3Max;
-  while (low < high) {
-    const std::uint32_t middle = (low + high) / 2;
-    if (format.max_value() * ue4m3_value(middle) >= relative_absmax)
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return low;
+  return ue4m3_first(format.max_value(), 1.0f / format.max_value(), relative_absmax);
 }
 
 // The byte that the scan begins with: the largest whose value is below twice that of `first`, and not before

@@ -52,6 +52,8 @@ enum class Method : std::uint8_t {
 Method parse_method(std::string_view text);
 std::string_view to_string(Method method);
 
+class ChainRunner;
+
 struct SearchOptions {
   Method method = Method::exact;
   std::uint64_t seed = 0;  // of anneal, genetic and bayes: the same seed, the same result
@@ -68,6 +70,12 @@ struct SearchOptions {
   // average, at each) in the unit of costs, and its rule to stop after five rejections one after another.
   // Else temperatures follow the median change of cost.
   bool original_schedule = false;
+
+  // Of annealing: how many chains, of which the result is the best; 0: at most 16. More of them than that
+  // make, unless `evaluations` says otherwise, as many moves each as 16 would.
+  std::uint32_t chains = 0;
+  // Where they run (afp/chain_runner.hpp); null: on threads. Changes no result.
+  ChainRunner* runner = nullptr;
 };
 
 struct SearchResult {
@@ -95,8 +103,8 @@ struct SearchResult {
 // NaN or negative or costs add up beyond the range of a double, where all rows may take more than 2^62 bytes,
 // and where `bayes` has more than 20 rows.
 //
-// A result depends on the problem, method, seed and evaluations alone: not on threads, time or machine. Of
-// bayes, whose linear algebra a compiler may order anew, it holds for one build.
+// A result depends on the problem, method, seed, evaluations and chains alone: not on threads, time or
+// machine. Of bayes, whose linear algebra a compiler may order anew, it holds for one build.
 SearchResult search(const SearchProblem& problem, const SearchOptions& options);
 
 // What every budget buys: the corners of the lower convex hull of (bytes, cost) over all choices, by

@@ -109,8 +109,20 @@ class Statistics {
   float largest_ = 0.0f;               // F32: the key alone does not tell the exact absmax
 };
 
-// The last key whose base is at most this magnitude (finite, not negative). Of BF16 and F16 the keys are the
-// magnitude bits.
+// What a key of BF16 and F16, that is the magnitude bits, or of F32 stands for: its smallest magnitude, and
+// the step of those above it.
+AFP_HD constexpr float key_base(DType dtype, std::size_t key) {
+  if (dtype == DType::BF16) return bf16_to_float(static_cast<std::uint16_t>(key));
+  if (dtype == DType::F16) return f16_to_float(static_cast<std::uint16_t>(key));
+  return bits_float(static_cast<std::uint32_t>(key) << 15);
+}
+AFP_HD constexpr float key_step(DType dtype, std::size_t key) {
+  if (dtype != DType::F32) return 0.0f;
+  const int exponent = static_cast<int>(key >> 8);
+  return exp2_int((exponent == 0 ? 1 : exponent) - 150);
+}
+
+// The last key whose base is at most this magnitude (finite, not negative).
 AFP_HD constexpr std::size_t last_key_at(DType dtype, float magnitude) {
   const std::uint32_t bits = float_bits(magnitude);
   if (dtype == DType::BF16) return bits >> 16;

@@ -27,8 +27,18 @@
 
 namespace afp {
 
-class CumulativeCounts;
-class MagnitudeShares;
+class CountSums;
+
+// A Format and the scale it is used under.
+struct ScaledFormat {
+  Format format;
+  float scale = 1.0f;
+};
+// What the original knows of a Format, without exponent bits too.
+struct SeedShape {
+  int exponent_bits = 2;
+  int mantissa_bits = 1;
+};
 
 class TensorMeasurement {
  public:
@@ -53,8 +63,11 @@ class TensorMeasurement {
   // Of kl and kl-seed, but not of a tensor of zeros.
   const LinearHistogram* histogram() const { return histogram_ ? &*histogram_ : nullptr; }
 
-  // Of kl and kl-seed: the divergence, a weight, of rounding to a Format under a scale (for F32 a power of
-  // two); and to the original's levels for E exponent and M mantissa bits (0 <= E, M and 1 <= E + M <= 7).
+  // Of kl and kl-seed: the divergence, a weight, of rounding to each Format under its scale (for F32 a power
+  // of two); and to the original's levels for E exponent and M mantissa bits (0 <= E, M and
+  // 1 <= E + M <= 7). Many in one call are what a device is good at.
+  std::vector<double> divergences(std::span<const ScaledFormat> formats) const;
+  std::vector<double> seed_divergences(std::span<const SeedShape> shapes) const;
   double divergence(Format format, float scale) const;
   double seed_divergence(int exponent_bits, int mantissa_bits) const;
 
@@ -66,6 +79,7 @@ class TensorMeasurement {
   void begin_histogram(std::uint64_t count_in_range);
   float histogram_limit() const;
   void finish();
+  std::vector<double> compare(std::span<const LevelShares> rounded) const;
 
   const Backend& backend_;
   Objective objective_;
@@ -76,8 +90,8 @@ class TensorMeasurement {
   Extent extent_;
   std::uint64_t within_ = 0;
   std::optional<LinearHistogram> histogram_;
-  std::unique_ptr<const CumulativeCounts> counts_;
-  std::unique_ptr<const MagnitudeShares> shares_;
+  std::unique_ptr<const CountSums> counts_;
+  std::optional<MagnitudeShares> shares_;
 };
 
 // All passes over a tensor in memory.

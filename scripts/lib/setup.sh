@@ -59,9 +59,13 @@ install_missing() {
 configure() {
   local options=()
   [[ -z ${AFP_WARNINGS_AS_ERRORS:-} ]] || options+=("-DAFP_WARNINGS_AS_ERRORS=$AFP_WARNINGS_AS_ERRORS")
-  if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}; fi
+  if command -v ccache >/dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
+    export CMAKE_CUDA_COMPILER_LAUNCHER=${CMAKE_CUDA_COMPILER_LAUNCHER-ccache}
+  fi
   say "configuring the $1 build in build/$1"
   (cd "$root" && cmake --preset "$1" --log-level=NOTICE "${options[@]}")
+  say "CUDA backend: $(sed -n 's/^AFP_CUDA_STATE:INTERNAL=//p' "$root/build/$1/CMakeCache.txt")"
 }
 
 # build PRESET [TARGET...]: the targets, else everything.

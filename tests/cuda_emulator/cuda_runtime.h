@@ -17,6 +17,7 @@
 #define __global__
 #define __device__
 #define __host__
+#define __grid_constant__
 #define __constant__ static
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
@@ -40,16 +41,12 @@ inline constexpr int warpSize = 32;
   struct alignas(alignment) name {                \
     T x, y;                                       \
   };                                              \
-  constexpr name make_##name(T x, T y) {          \
-    return {x, y};                                \
-  }
-#define CUDA_EMULATOR_VECTOR4(name, T, alignment)  \
-  struct alignas(alignment) name {                 \
-    T x, y, z, w;                                  \
-  };                                               \
-  constexpr name make_##name(T x, T y, T z, T w) { \
-    return {x, y, z, w};                           \
-  }
+  constexpr name make_##name(T x, T y) { return {x, y}; }
+#define CUDA_EMULATOR_VECTOR4(name, T, alignment) \
+  struct alignas(alignment) name {                \
+    T x, y, z, w;                                 \
+  };                                              \
+  constexpr name make_##name(T x, T y, T z, T w) { return {x, y, z, w}; }
 CUDA_EMULATOR_VECTOR2(uchar2, unsigned char, 2)
 CUDA_EMULATOR_VECTOR2(ushort2, unsigned short, 4)
 CUDA_EMULATOR_VECTOR2(int2, int, 8)
@@ -65,12 +62,9 @@ CUDA_EMULATOR_VECTOR4(uint4, unsigned, 16)
 CUDA_EMULATOR_VECTOR4(float4, float, 16)
 #undef CUDA_EMULATOR_VECTOR2
 #undef CUDA_EMULATOR_VECTOR4
-constexpr uint3 make_uint3(unsigned x, unsigned y, unsigned z) {
-  return {x, y, z};
-}
+constexpr uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, y, z}; }
 
-// --- Barriers, warps
-// -------------------------------------------------------------------------------------------------
+// --- Barriers, warps ---------------------------------------------------------------------------------------
 
 #define CUDA_EMULATOR_PLACE ::cuda_emulator::Place place = ::cuda_emulator::Place::here()
 
@@ -147,7 +141,7 @@ T __shfl_sync(unsigned mask, T value, int source, int width = warpSize, CUDA_EMU
 }
 template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int bits, int width = warpSize, CUDA_EMULATOR_PLACE) {
-  const unsigned lane = cuda_emulator::lane(), source = lane ^ static_cast<unsigned>(bits);
+  const unsigned lane = cuda_emulator::lane(), source = lane ^ (static_cast<unsigned>(bits) & 31);
   const unsigned end =
       (lane | (static_cast<unsigned>(width) - 1)) + 1;  // lower segments may be read, higher not
   return cuda_emulator::shuffle("__shfl_xor_sync", mask, value, source < end ? source : lane, place);
@@ -155,11 +149,13 @@ T __shfl_xor_sync(unsigned mask, T value, int bits, int width = warpSize, CUDA_E
 template <typename T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = warpSize, CUDA_EMULATOR_PLACE) {
   const unsigned lane = cuda_emulator::lane(), within = lane & (static_cast<unsigned>(width) - 1);
+  delta &= 31;  // as the instruction does
   return cuda_emulator::shuffle("__shfl_up_sync", mask, value, within < delta ? lane : lane - delta, place);
 }
 template <typename T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = warpSize, CUDA_EMULATOR_PLACE) {
   const unsigned lane = cuda_emulator::lane(), within = lane & (static_cast<unsigned>(width) - 1);
+  delta &= 31;
   return cuda_emulator::shuffle("__shfl_down_sync", mask, value,
                                 within + delta < static_cast<unsigned>(width) ? lane + delta : lane, place);
 }
@@ -222,8 +218,7 @@ inline unsigned __reduce_and_sync(unsigned mask, unsigned value, CUDA_EMULATOR_P
 }
 #undef CUDA_EMULATOR_PLACE
 
-// --- Memory
-// ----------------------------------------------------------------------------------------------------------
+// --- Memory ------------------------------------------------------------------------------------------------
 
 // Relaxed, as CUDA's are: they order nothing else.
 template <typename T>
@@ -276,12 +271,8 @@ T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T
 inline unsigned atomicInc(unsigned* address, unsigned limit) {
   return cuda_emulator::update(address, [=](unsigned old) { return old >= limit ? 0 : old + 1; });
 }
-inline void __threadfence() {
-  cuda_emulator::fence();
-}
-inline void __threadfence_block() {
-  cuda_emulator::fence();
-}
+inline void __threadfence() { cuda_emulator::fence(); }
+inline void __threadfence_block() { cuda_emulator::fence(); }
 template <typename T>
 T __ldg(const T* address) {
   return *address;
@@ -303,47 +294,22 @@ void __stcg(T* address, std::type_identity_t<T> value) {
   *address = value;
 }
 
-// --- Bits and numbers
-// --------------------------------------------------------------------------------------------------
+// --- Bits and numbers --------------------------------------------------------------------------------------
 
 using std::max;
 using std::min;
-inline unsigned __float_as_uint(float value) {
-  return std::bit_cast<unsigned>(value);
-}
-inline int __float_as_int(float value) {
-  return std::bit_cast<int>(value);
-}
-inline float __uint_as_float(unsigned bits) {
-  return std::bit_cast<float>(bits);
-}
-inline float __int_as_float(int bits) {
-  return std::bit_cast<float>(bits);
-}
-inline long long __double_as_longlong(double value) {
-  return std::bit_cast<long long>(value);
-}
-inline double __longlong_as_double(long long bits) {
-  return std::bit_cast<double>(bits);
-}
-inline int __popc(unsigned bits) {
-  return std::popcount(bits);
-}
-inline int __popcll(unsigned long long bits) {
-  return std::popcount(bits);
-}
-inline int __clz(int bits) {
-  return std::countl_zero(static_cast<unsigned>(bits));
-}
-inline int __clzll(long long bits) {
-  return std::countl_zero(static_cast<unsigned long long>(bits));
-}
-inline int __ffs(int bits) {
-  return __builtin_ffs(bits);
-}
-inline int __ffsll(long long bits) {
-  return __builtin_ffsll(bits);
-}
+inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
+inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
+inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
+inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
+inline long long __double_as_longlong(double value) { return std::bit_cast<long long>(value); }
+inline double __longlong_as_double(long long bits) { return std::bit_cast<double>(bits); }
+inline int __popc(unsigned bits) { return std::popcount(bits); }
+inline int __popcll(unsigned long long bits) { return std::popcount(bits); }
+inline int __clz(int bits) { return std::countl_zero(static_cast<unsigned>(bits)); }
+inline int __clzll(long long bits) { return std::countl_zero(static_cast<unsigned long long>(bits)); }
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
+inline int __ffsll(long long bits) { return __builtin_ffsll(bits); }
 inline unsigned __brev(unsigned bits) {
   bits = (bits >> 1 & 0x55555555u) | (bits & 0x55555555u) << 1;
   bits = (bits >> 2 & 0x33333333u) | (bits & 0x33333333u) << 2;
@@ -368,25 +334,13 @@ inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selectors) {
   }
   return result;
 }
-inline unsigned __umulhi(unsigned a, unsigned b) {
-  return static_cast<unsigned>(std::uint64_t{a} * b >> 32);
-}
+inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(std::uint64_t{a} * b >> 32); }
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   __extension__ using Wide = unsigned __int128;
   return static_cast<unsigned long long>(Wide{a} * b >> 64);
 }
-inline float __fadd_rn(float a, float b) {
-  return a + b;
-}
-inline float __fsub_rn(float a, float b) {
-  return a - b;
-}
-inline float __fmul_rn(float a, float b) {
-  return a * b;
-}
-inline float __fdiv_rn(float a, float b) {
-  return a / b;
-}
-inline float __fmaf_rn(float a, float b, float c) {
-  return std::fmaf(a, b, c);
-}
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fsub_rn(float a, float b) { return a - b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fdiv_rn(float a, float b) { return a / b; }
+inline float __fmaf_rn(float a, float b, float c) { return std::fmaf(a, b, c); }

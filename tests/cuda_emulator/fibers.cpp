@@ -17,14 +17,16 @@
 #include "cuda_runtime.h"
 #include "random.hpp"
 #include "sanitizers.hpp"
-#ifndef __x86_64__
+#if !defined(__x86_64__) || defined(CUDA_EMULATOR_UCONTEXT)
 #include <ucontext.h>
+#else
+#define CUDA_EMULATOR_OWN_SWITCH 1
 #endif
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
-#ifdef __x86_64__
+#ifdef CUDA_EMULATOR_OWN_SWITCH
 // Saves what the calling convention preserves, stores the stack pointer in *from and goes on where `to` was
 // left.
 extern "C" void cuda_emulator_switch(void** from, void* to);
@@ -60,9 +62,7 @@ constexpr std::size_t kStackBytes = std::size_t{256} << 10, kGuardBytes = 4096;
 constexpr std::size_t kStackShift = 448, kMaxStackShift = 32768;
 constexpr std::size_t kStaticSharedBytes = std::size_t{48} << 10;
 
-std::string text(const Place& place) {
-  return std::string(place.file) + ":" + std::to_string(place.line);
-}
+std::string text(const Place& place) { return std::string(place.file) + ":" + std::to_string(place.line); }
 std::string text(const uint3& index) {
   return "(" + std::to_string(index.x) + "," + std::to_string(index.y) + "," + std::to_string(index.z) + ")";
 }
@@ -74,7 +74,7 @@ struct Fiber {
   void* tsan = nullptr;
   unsigned thread = 0;
   uint3 index{};
-#ifdef __x86_64__
+#ifdef CUDA_EMULATOR_OWN_SWITCH
   void* top = nullptr;
   void prepare(void (*entry)()) {  // the frame that cuda_emulator_switch would have left
     void** frame = static_cast<void**>(const_cast<void*>(stack)) + size / sizeof(void*) - 8;
@@ -82,9 +82,7 @@ struct Fiber {
     std::memcpy(frame + 6, &entry, sizeof(entry));
     top = frame;
   }
-  CUDA_EMULATOR_UNWATCHED void switch_to(Fiber& to) {
-    cuda_emulator_switch(&top, to.top);
-  }
+  CUDA_EMULATOR_UNWATCHED void switch_to(Fiber& to) { cuda_emulator_switch(&top, to.top); }
 #else
   ucontext_t context{};
   void prepare(void (*entry)()) {
@@ -93,9 +91,7 @@ struct Fiber {
     context.uc_stack.ss_size = size;
     makecontext(&context, entry, 0);
   }
-  CUDA_EMULATOR_UNWATCHED void switch_to(Fiber& to) {
-    swapcontext(&context, &to.context);
-  }
+  CUDA_EMULATOR_UNWATCHED void switch_to(Fiber& to) { swapcontext(&context, &to.context); }
 #endif
 };
 
@@ -163,7 +159,6 @@ class Grid {
   unsigned threads_ = 0, begun_ = 0, finished_ = 0;
   std::vector<unsigned> order_;
   std::vector<uint3> index_;
-  dim3 index_of_;
   std::vector<Warp> warps_;
   std::vector<Waiting> waiting_;
   std::unique_ptr<std::uint64_t[]> keys_;
@@ -188,8 +183,7 @@ Grid& grid() {
   return *instance;
 }
 
-// --- Fibers
-// ----------------------------------------------------------------------------------------------------------
+// --- Fibers ------------------------------------------------------------------------------------------------
 
 Fiber& Grid::create_fiber() {
   void* memory = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
@@ -265,6 +259,7 @@ void Grid::run_threads() {
     } while (!sanitizer::kThreads && begun_ < threads_);
   } catch (...) {
     exception_ = std::current_exception();
+    sanitizer::release(&grid_end_);
   }
 }
 
@@ -297,8 +292,7 @@ void Grid::fail(const std::string& message) const {
   throw std::runtime_error(message + ": thread " + text(threadIdx) + " of block " + text(blockIdx));
 }
 
-// --- Blocks
-// ----------------------------------------------------------------------------------------------------------
+// --- Blocks ------------------------------------------------------------------------------------------------
 
 void Grid::begin_thread() {
   sanitizer::Quiet quiet;
@@ -369,7 +363,7 @@ void Grid::meet(const char* name, unsigned mask, void* own, void (*combine)(void
     meeting.place = place;
     warp.expected |= mask;
   } else if (meeting.arrived == 0 || meeting.mask != mask || meeting.place != place ||
-             std::strcmp(meeting.name, name) != 0) {
+             (meeting.name != name && std::strcmp(meeting.name, name) != 0)) {
     for (const Meeting& other : warp.meetings) {
       if (other.arrived == 0 || (other.mask & mask) == 0) continue;
       fail(here() + " in a diverged warp, other lanes wait in " + other.name + " at " + text(other.place) +
@@ -486,9 +480,7 @@ void warp_meeting(const char* name, unsigned mask, void* own, void (*combine)(vo
                   bool ordering, Place place) {
   grid().meet(name, mask, own, combine, ordering, place);
 }
-unsigned lane() {
-  return grid().lane();
-}
+unsigned lane() { return grid().lane(); }
 void fence() {
   static std::uint64_t key;
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -498,9 +490,7 @@ void fence() {
 void* shared_memory(SharedArray& array, std::size_t bytes, std::size_t alignment) {
   return grid().shared(array, bytes, alignment);
 }
-void* dynamic_shared_memory() {
-  return grid().dynamic_shared();
-}
+void* dynamic_shared_memory() { return grid().dynamic_shared(); }
 void run_grid(dim3 grid_size, dim3 block, std::size_t dynamic_bytes, std::uint64_t seed,
               const std::function<void()>& thread) {
   grid().run(grid_size, block, dynamic_bytes, seed, thread);

@@ -46,21 +46,11 @@ inline void end_quiet() {
   AnnotateIgnoreReadsEnd("", 0);
 }
 // What happened before a release of `key` happens before what follows an acquire of it.
-inline void release(void* key) {
-  __tsan_release(key);
-}
-inline void acquire(void* key) {
-  __tsan_acquire(key);
-}
-inline void* current_fiber() {
-  return __tsan_get_current_fiber();
-}
-inline void* create_fiber() {
-  return __tsan_create_fiber(0);
-}
-inline void destroy_fiber(void* fiber) {
-  __tsan_destroy_fiber(fiber);
-}
+inline void release(void* key) { __tsan_release(key); }
+inline void acquire(void* key) { __tsan_acquire(key); }
+inline void* current_fiber() { return __tsan_get_current_fiber(); }
+inline void* create_fiber() { return __tsan_create_fiber(0); }
+inline void destroy_fiber(void* fiber) { __tsan_destroy_fiber(fiber); }
 CUDA_EMULATOR_UNWATCHED inline void enter_fiber(void* fiber) {
   __tsan_switch_to_fiber(fiber, __tsan_switch_to_fiber_no_sync);
 }
@@ -71,12 +61,8 @@ inline void begin_quiet() {}
 inline void end_quiet() {}
 inline void release(void*) {}
 inline void acquire(void*) {}
-inline void* current_fiber() {
-  return nullptr;
-}
-inline void* create_fiber() {
-  return nullptr;
-}
+inline void* current_fiber() { return nullptr; }
+inline void* create_fiber() { return nullptr; }
 inline void destroy_fiber(void*) {}
 inline void enter_fiber(void*) {}
 #endif
@@ -97,12 +83,8 @@ inline void leave_stack(void** saved, const void* stack, std::size_t size) {
 inline void arrive_on_stack(void* saved, const void** left, std::size_t* left_size) {
   __sanitizer_finish_switch_fiber(saved, left, left_size);
 }
-inline void poison(void* data, std::size_t size) {
-  __asan_poison_memory_region(data, size);
-}
-inline void unpoison(void* data, std::size_t size) {
-  __asan_unpoison_memory_region(data, size);
-}
+inline void poison(void* data, std::size_t size) { __asan_poison_memory_region(data, size); }
+inline void unpoison(void* data, std::size_t size) { __asan_unpoison_memory_region(data, size); }
 #else
 inline void leave_stack(void**, const void*, std::size_t) {}
 inline void arrive_on_stack(void*, const void**, std::size_t*) {}

@@ -30,6 +30,8 @@ _afp() {
     --preset) COMPREPLY=($(compgen -W "iccv2021" -- "$cur")); return ;;
     --sample) COMPREPLY=($(compgen -W "1/4 1/16 1/64" -- "$cur")); return ;;
     --dtype) COMPREPLY=($(compgen -W "BF16 F16 F32" -- "$cur")); return ;;
+    --backend) COMPREPLY=($(compgen -W "auto cpu cuda" -- "$cur")); return ;;
+    --device) COMPREPLY=($(compgen -W "0 1 0,1 all" -- "$cur")); return ;;
     --progress) COMPREPLY=($(compgen -W "bar json none" -- "$cur")); return ;;
     --memory-budget) COMPREPLY=($(compgen -W "512MiB 1GB 2GB 4GB 8GB" -- "$cur")); return ;;
     --keep | --only | --set | --threads | --target-* | --candidates | --seed | --tie | --penalty-exponent) return ;;
@@ -45,19 +47,22 @@ _afp() {
     local searching="--target-bpw --target-size --target-sqnr --candidates --objective --importance --sample
                      --method --seed --tie --uniform --penalty-exponent --preset --save-costs --costs --report"
     case "$verb" in
-      inspect) options="--stats --json --help -h" ;;
+      inspect) options="--stats --backend --device --json --help -h" ;;
       search)
-        options="-o --output --keep --only --set --rules --bits --block --scale --effort --threads --memory-budget
-                 --force --json --quiet --verbose --progress --help -h $searching"
+        options="-o --output --keep --only --set --rules --bits --block --scale --effort --backend --device
+                 --threads --memory-budget --force --json --quiet --verbose --progress --help -h $searching"
         ;;
       quantize)
-        options="-o --output --keep --only --set --rules --bits --format --block --scale --effort --threads
-                 --memory-budget --plan --dry-run --force --json --quiet --verbose --progress --help -h $searching"
+        options="-o --output --keep --only --set --rules --bits --format --block --scale --effort --backend
+                 --device --threads --memory-budget --plan --dry-run --force --json --quiet --verbose --progress --help -h $searching"
         ;;
       dequantize)
-        options="-o --output --dtype --threads --memory-budget --force --json --quiet --progress --help -h"
+        options="-o --output --dtype --backend --device --threads --memory-budget --force --json --quiet --verbose
+                 --progress --help -h"
         ;;
-      verify) options="--against --threads --memory-budget --json --quiet --verbose --progress --help -h" ;;
+      verify)
+        options="--against --backend --device --threads --memory-budget --json --quiet --verbose --progress --help -h"
+        ;;
     esac
     COMPREPLY=($(compgen -W "$options" -- "$cur"))
     return

@@ -61,14 +61,15 @@ ReportHistogram::Codes codes_of(Format format) {
 }  // namespace
 
 std::optional<ReportHistogram> worst_tensor_histogram(const Checkpoint& input, const Plan& plan,
-                                                      int threads) {
+                                                      const RunOptions& run) {
   const PlanEntry* entry = worst(plan);
   if (entry == nullptr) return std::nullopt;
   const CheckpointTensor& tensor = *input.find(entry->name);
   const TensorInfo part = beginning(tensor);
   std::vector<std::byte> bytes(part.bytes());
   input.read(tensor, 0, bytes);
-  const PackedTensor packed = quantize_tensor(*make_cpu_backend(threads), part, bytes, {{*entry->encoding}},
+  const ChosenBackend backend = make_backend(run.backend, run.threads);
+  const PackedTensor packed = quantize_tensor(*backend.backend, part, bytes, {{*entry->encoding}},
                                               plan.effort == "fast" ? Effort::fast : Effort::exact);
 
   ReportHistogram histogram;

@@ -90,7 +90,7 @@ void write_report(const Checkpoint& input, const SearchRequest& request, const S
   data.uniform_chosen = run.uniform_chosen;
   data.penalty_exponent = request.model.penalty_exponent;
   if (request.model.solver.method == Method::exact) data.trace.clear();  // a line of two points
-  data.histogram = worst_tensor_histogram(input, run.result.plan, options.threads);
+  data.histogram = worst_tensor_histogram(input, run.result.plan, options);
   write_text(*request.report_file, report_html(data));
 }
 
