@@ -65,20 +65,28 @@ __device__ inline std::uint32_t signs_of_floats(const float (&w)[4]) {
                          __byte_perm(float_bits(w[2]), float_bits(w[3]), 0x7030));
 }
 
-// Four weights to four codes, in the low 4 N bits. `signs` as above.
-__device__ inline std::uint32_t encode_four(const float (&w)[4], std::uint32_t signs, float reciprocal,
-                                            const CodeRounding& rounding, const CodePacking& packing) {
+// The magnitudes of the codes of four weights, a byte each.
+__device__ inline std::uint32_t code_magnitudes(const float (&w)[4], float reciprocal,
+                                                const CodeRounding& rounding) {
   std::uint32_t sum[4];
   for (int i = 0; i < 4; ++i) {
     const float y = fminf(fabsf(w[i]) * reciprocal, rounding.max_value);
     const std::uint32_t exponent = max(float_bits(y) >> 23, rounding.min_exponent);
     sum[i] = float_bits(y + bits_float(exponent * rounding.factor + rounding.offset));
   }
-  std::uint32_t codes =
-      __byte_perm(__byte_perm(sum[0], sum[1], 0x0040), __byte_perm(sum[2], sum[3], 0x0040), 0x5410);
-  codes |= signs & packing.sign_bits;
+  return __byte_perm(__byte_perm(sum[0], sum[1], 0x0040), __byte_perm(sum[2], sum[3], 0x0040), 0x5410);
+}
+
+// Four codes, a byte each, to the low 4 N bits.
+__device__ inline std::uint32_t pack_four(std::uint32_t codes, const CodePacking& packing) {
   codes += __byte_perm(codes, 0, 0x4341) * packing.odd_factor;
   return codes + (codes >> 16) * packing.upper_factor;
+}
+
+// Four weights to four codes, in the low 4 N bits. `signs` as above.
+__device__ inline std::uint32_t encode_four(const float (&w)[4], std::uint32_t signs, float reciprocal,
+                                            const CodeRounding& rounding, const CodePacking& packing) {
+  return pack_four(code_magnitudes(w, reciprocal, rounding) | (signs & packing.sign_bits), packing);
 }
 
 }  // namespace afp::kernels

@@ -28,6 +28,7 @@ struct EncodeTask {
   CodeRounding rounding[2];
   CodePacking packing;
   int bits;
+  std::uint32_t many_blocks;
 };
 
 // Eight weights as they lie in memory.
@@ -230,10 +231,9 @@ cudaError_t launch_encode(EncodeTask& task, cudaStream_t stream) {
       task.space.is_flat && reinterpret_cast<std::uintptr_t>(task.weights) % sizeof(uint4) == 0;
   if (is_flat && task.space.weights >= kWarpCodes) {
     task.warp_tiles = static_cast<std::uint32_t>(task.space.weights / kWarpCodes);
-    // Large tensors: several tiles a block, which share the reciprocals, but still many blocks.
-    constexpr std::uint64_t kManyBlocks = 4096;
+    // Tiles of a block share the reciprocals.
     const std::uint64_t tiles = ceil_div(std::uint64_t{task.warp_tiles}, kWarps);
-    const dim3 grid(static_cast<unsigned>(ceil_div(tiles, tiles / kManyBlocks + 1)));
+    const dim3 grid(static_cast<unsigned>(ceil_div(tiles, tiles / task.many_blocks + 1)));
     const cudaError_t error = launch(
         task.codec.format_count == 2 ? encode_flat_kernel<dtype, true> : encode_flat_kernel<dtype, false>,
         grid, dim3(kThreads), 0, stream, task);
@@ -260,6 +260,7 @@ cudaError_t encode(const Encode& request, cudaStream_t stream) {
     task.rounding[i] = CodeRounding::of(codec.formats[i < codec.format_count ? i : 0]);
   task.packing = CodePacking::of(codec.bits());
   task.bits = codec.bits();
+  task.many_blocks = request.many_blocks;
   switch (piece.dtype) {
     case DType::BF16:
       return launch_encode<DType::BF16>(task, stream);

@@ -11,6 +11,7 @@
 #include "afp/block_search.hpp"
 #include "kernels/device.hpp"
 #include "kernels/device_piece.hpp"
+#include "kernels/half_conversion.hpp"
 
 namespace afp::kernels {
 
@@ -25,19 +26,21 @@ struct HeldCell {
   }
 
   float magnitudes[kWeights];  // in the block's unit
-  std::uint32_t signs;         // bit i: weight i is negative
+  std::uint32_t signs;         // bit 8 (i % 4) + i / 4: weight i is negative
 
   // Takes over weights as they were loaded, and says what is known of the block.
   __device__ BlockFacts set(const float (&weights)[kWeights], int lowest) {
     float first[2] = {0.0f, 0.0f}, second[2] = {0.0f, 0.0f};  // two chains
-    signs = 0;
+    std::uint32_t bytes[4] = {};
 #pragma unroll
     for (int i = kWeights - 1; i >= 0; --i) {
       const float magnitude = fabsf(weights[i]);
       second[i % 2] = greater(second[i % 2], lesser(first[i % 2], magnitude));
       first[i % 2] = greater(first[i % 2], magnitude);
-      signs = __funnelshift_l(float_bits(weights[i]), signs, 1);
+      bytes[i % 4] = __funnelshift_l(float_bits(weights[i]), bytes[i % 4], 1);
     }
+    signs =
+        __byte_perm(__byte_perm(bytes[0], bytes[1], 0x0040), __byte_perm(bytes[2], bytes[3], 0x0040), 0x5410);
     float largest = greater(first[0], first[1]);
     float next = greater(greater(second[0], second[1]), lesser(first[0], first[1]));
 #pragma unroll
@@ -174,14 +177,7 @@ struct HeldCell {
 // float32 of the low or the high half of a word of two 16-bit weights.
 __device__ inline float half_to_float(std::uint32_t word, int half, bool is_bf16) {
   if (is_bf16) return bits_float(half == 0 ? word << 16 : word & 0xFFFF0000u);
-  const auto bits = static_cast<std::uint16_t>(half == 0 ? word : word >> 16);
-#if defined(__CUDA_ARCH__)
-  float value;
-  asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
-  return value;
-#else
-  return f16_to_float(bits);
-#endif
+  return half_to_float(static_cast<std::uint16_t>(half == 0 ? word : word >> 16));
 }
 
 // What a thread holds of a whole cell of 16-bit weights at a place aligned to 16 bytes. The threads of a cell

@@ -1,6 +1,17 @@
-// A strip a block of threads, its cells in registers (kernels/held_cell.hpp).
+// A strip a block of threads, its cells in registers (kernels/held_cell.hpp), one scan a cell, all lanes of a
+// warp side by side (BlockScan).
 //
-// Bound by instructions: of an N-bit Format the kernel moves 2 + N/8 bytes a weight.
+// Ceiling: instructions. 2 + N / 8 bytes a weight are moved (F32: 4 + N / 8), which at 4 TB/s would be 1.6 T
+// weights/s at N = 4. Instructions a weight, as sm_90a has them, blocks of 32:
+//
+//     8    loading, the two largest, signs, normalizing, the sum of squares
+//     5    a scale that is tried under e8m0 if E = 1, else 7; one more where something clips
+//     6    one under ue4m3 if E = 1, else 8; without mantissa bits 10; one more where something clips
+//     1    what a block decides between two scales, shared by its weights
+//     11   encoding, packing, storing
+//
+// With ordinary weights a warp tries two scales under e8m0 at N = 4, and 12 of either Format of E1M2+E2M1, 8
+// of which nothing clips under: some 45 and 230 instructions a weight.
 #include "afp/cell_sum.hpp"
 #include "kernels/cell_codes.hpp"
 #include "kernels/device.hpp"
@@ -11,6 +22,10 @@ namespace afp::kernels {
 namespace {
 
 constexpr int kBlockThreads = 256;
+
+struct SearchTask : SearchCells {
+  CellCoding coding;
+};
 
 // Adds up a strip: lane i of the first half warp the errors of the cells i mod 16, of the second half the
 // signals. Called by one warp.
@@ -28,7 +43,7 @@ __device__ void sum_strip(const float* errors, const float* signals, const std::
 }
 
 template <int kWeights, int kThreads>
-__global__ __launch_bounds__(kBlockThreads, 2) void search_strip(SearchCells task) {
+__global__ __launch_bounds__(kBlockThreads, 2) void search_strip(const SearchTask task) {
   constexpr unsigned kCells = kStripWeights / (kWeights * kThreads);  // of a strip, at most
   constexpr unsigned kAtOnce = kBlockThreads / kThreads;
   using Codes = CellCodes<kWeights, kThreads>;
@@ -71,7 +86,7 @@ __global__ __launch_bounds__(kBlockThreads, 2) void search_strip(SearchCells tas
       exponents[index] = static_cast<std::int16_t>(facts.exponent);
     }
     if (task.codes != nullptr) {
-      Codes codes(cell, codec, facts.exponent, best.byte);
+      Codes codes(cell, codec, task.coding, facts.exponent, best.byte);
       codes.exchange(thread, &staged[slot * Codes::kStagedWords]);
       std::uint8_t* out = task.codes + (first + index) * block_bytes;
       if (exists && is_row) codes.store_row(codec.bits(), thread, block_bytes, out);
@@ -88,8 +103,9 @@ __global__ __launch_bounds__(kBlockThreads, 2) void search_strip(SearchCells tas
 cudaError_t search_cells(const SearchCells& task, cudaStream_t stream) {
   const BlockGrid& grid = task.piece.grid;
   const auto strips = static_cast<unsigned>(ceil_div(task.piece.cells.count, task.strip_cells));
-  const auto start = [&](void (*kernel)(SearchCells)) {
-    return launch(kernel, dim3(strips), dim3(kBlockThreads), 0, stream, task);
+  const auto start = [&](void (*kernel)(SearchTask)) {
+    return launch(kernel, dim3(strips), dim3(kBlockThreads), 0, stream,
+                  SearchTask{task, CellCoding::of(task.codec)});
   };
   switch (held_weights(grid)) {
     case 16:

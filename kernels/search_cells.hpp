@@ -21,7 +21,7 @@ struct SearchCells {
   Effort effort;
   std::uint8_t* scales;  // one byte a block
   StripSums* sums;       // one a strip; or null: not wanted
-  std::uint8_t* codes;   // or null: not wanted
+  std::uint8_t* codes;   // aligned to 16 bytes; or null: not wanted
 };
 cudaError_t search_cells(const SearchCells& task, cudaStream_t stream);
 

@@ -72,7 +72,7 @@ void for_each_tensor(int families, const Body& body) {
       for (const DType dtype : kDTypes)
         for (int i = 0; i < families; ++i) {
           const std::uint64_t random = sample::bits(21, ++number);
-          if (sample::kInstrumented && random / 7 % 10 != 0) continue;
+          if (sample::kSlow && random / 7 % 10 != 0) continue;
           const sample::Family family =
               sample::kFamilies[(number + random % 2) % std::size(sample::kFamilies)];
           const std::uint64_t place = random / 64;

@@ -95,7 +95,7 @@ std::vector<TensorCodec> some_candidates(const std::string& block, const Shape& 
 TEST(CostCellsKernel, GivesWhatTheCpuBackendGives) {
   const auto backend = make_cpu_backend(1);
   std::uint64_t number = 0;
-  for (int round = 0; round < (sample::kSlow ? 1 : 3); ++round)
+  for (int round = 0; round < (sample::kSlow ? 1 : 6); ++round)
     for (const char* const block : {"row", "16", "32", "64", "128"})
       for (const DType dtype : kDTypes)
         for (const Family family : sample::kFamilies) {
@@ -124,6 +124,21 @@ TEST(CostCellsKernel, AllFormatsAtOnce) {
     ASSERT_EQ(question.candidates.size(), 28u);
     expect_same(on_device(question), by_backend(*backend, question), question);
   }
+}
+
+TEST(CostCellsKernel, RoundsAsTheCpuAlmostInTheMiddle) {
+  const auto backend = make_cpu_backend(1);
+  for (const ScaleKind kind : {ScaleKind::e8m0, ScaleKind::ue4m3})
+    for (const Format format : reference::all_formats()) {
+      const std::uint64_t blocks = sample::kSlow ? 20 : 200;
+      const Shape shape{blocks * 16};
+      const sample::Weights weights = weights_near_middles(format, kind, 16, blocks);
+      Question question{shape, weights, {}};
+      for (const Format other : {format, Format{2, 0}, Format{4, 0}, Format{1, 2}})
+        question.candidates.push_back(
+            Tensor{{other, {}, {BlockKind::small, 16}, kind}, shape, weights}.codec());
+      ASSERT_NO_FATAL_FAILURE(expect_same(on_device(question), by_backend(*backend, question), question));
+    }
 }
 
 TEST(CostCellsKernel, SeveralStripsPiecesAndSamples) {

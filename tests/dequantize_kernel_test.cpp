@@ -1,8 +1,8 @@
 // The kernel from codes to weights, held to the CPU backend byte by byte.
 #include <gtest/gtest.h>
 
-#include "device_array.hpp"
 #include "code_kernel_cases.hpp"
+#include "device_array.hpp"
 #include "kernels/dequantize.hpp"
 
 namespace afp {
@@ -91,7 +91,7 @@ TEST(DequantizeKernel, IsTheCpuBackend) {
       for (const DType dtype : kernel_cases::kDTypes)
         for (int i = 0; i < 3; ++i) {
           const std::uint64_t random = sample::bits(31, ++number), place = random / 1024;
-          if (sample::kInstrumented && place % 10 != 0) continue;
+          if (sample::kSlow && place % 10 != 0) continue;
           const Shape& shape = random % 16 == 0
                                    ? kernel_cases::kLargeShapes[place % std::size(kernel_cases::kLargeShapes)]
                                    : kernel_cases::kShapes[place % std::size(kernel_cases::kShapes)];
@@ -127,7 +127,7 @@ TEST(DequantizeKernel, RangesLongerThanAWarpTakes) {
     for (const DType dtype : kernel_cases::kDTypes)
       for (int i = 0; i < 4; ++i) {
         const std::uint64_t random = sample::bits(32, ++number);
-        if (sample::kInstrumented && i != 0) continue;
+        if (sample::kSlow && i != 0) continue;
         const Encoding encoding = parse_encoding(text);
         const std::uint64_t cells = BlockGrid(encoding.block, encoding.bits(), shape).cells();
         const CellRange range{i == 0 ? 0 : random % (cells / 2), i == 0 ? cells : cells / 2};

@@ -51,7 +51,7 @@ TEST(SearchCellsKernel, GivesWhatTheCpuBackendGives) {
     for (const char* const block : {"row", "16", "32", "64", "128"})
       for (const DType dtype : kDTypes)
         for (const Family family : sample::kFamilies) {
-          if (sample::bits(28, ++number) % (sample::kSlow ? 80 : 8) != 0) continue;
+          if (sample::bits(28, ++number) % (sample::kSlow ? 40 : 2) != 0) continue;
           const Shape& shape = cell_shape(block, number);
           const Tensor tensor{with_block(text, block), shape,
                               sample::make(dtype, family, element_count(shape), number)};
@@ -74,6 +74,20 @@ TEST(SearchCellsKernel, EveryNumberOfBitsAndBlockIsPacked) {
         ASSERT_TRUE(on_device(tensor, Effort::exact) == quantize(*backend, tensor, Effort::exact))
             << tensor.text();
       }
+}
+
+TEST(SearchCellsKernel, RoundsAsTheCpuAlmostInTheMiddle) {
+  const auto backend = make_cpu_backend(1);
+  std::size_t size = 16;
+  for (const ScaleKind kind : {ScaleKind::e8m0, ScaleKind::ue4m3})
+    for (const Format format : reference::all_formats()) {
+      const std::uint64_t blocks = sample::kSlow ? 20 : 200;
+      const Encoding encoding{format, {}, {BlockKind::small, static_cast<int>(size)}, kind};
+      const Tensor tensor{encoding, {blocks * size}, weights_near_middles(format, kind, size, blocks)};
+      ASSERT_TRUE(on_device(tensor, Effort::exact) == quantize(*backend, tensor, Effort::exact))
+          << tensor.text();
+      size = size == 128 ? 16 : 2 * size;
+    }
 }
 
 TEST(SearchCellsKernel, SeveralStripsAndPieces) {

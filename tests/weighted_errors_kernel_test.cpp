@@ -3,8 +3,8 @@
 
 #include <bit>
 
-#include "device_array.hpp"
 #include "code_kernel_cases.hpp"
+#include "device_array.hpp"
 #include "kernels/weighted_errors.hpp"
 
 namespace afp {
@@ -82,7 +82,7 @@ TEST(WeightedErrorsKernel, SeveralStrips) {
     for (const DType dtype : {DType::BF16, DType::F32})
       for (const std::uint64_t strips : {0u, 1u}) {
         ++number;
-        if (sample::kInstrumented && number % 4 != 0) continue;
+        if (sample::kSlow && number % 4 != 0) continue;
         const Tensor tensor{
             parse_encoding(text), shape,
             sample::make(dtype, number % 2 == 0 ? sample::Family::heavy_tails : sample::Family::spread,

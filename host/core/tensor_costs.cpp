@@ -140,6 +140,7 @@ std::vector<double> TensorMeasurement::compare(std::span<const LevelShares> roun
 std::vector<double> TensorMeasurement::divergences(std::span<const ScaledFormat> formats) const {
   if (!shares_) return std::vector<double>(formats.size());
   std::vector<LevelShares> rounded;
+  rounded.reserve(formats.size());
   for (const ScaledFormat& scaled : formats)
     rounded.push_back(format_level_shares(counts_->view(), scaled.format, scaled.scale));
   return compare(rounded);
@@ -152,6 +153,7 @@ std::vector<double> TensorMeasurement::seed_divergences(std::span<const SeedShap
                        " mantissa bits; expected 1 to 7 bits in all");
   if (!shares_) return std::vector<double>(shapes.size());
   std::vector<LevelShares> rounded;
+  rounded.reserve(shapes.size());
   for (const auto [e, m] : shapes)
     rounded.push_back(seed_level_shares(counts_->view(), extent_.absmax, e, m));
   return compare(rounded);

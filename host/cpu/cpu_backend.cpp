@@ -115,7 +115,7 @@ class CpuBackend final : public Backend {
 
   void compare_shares(const MagnitudeShares& magnitudes, std::span<const LevelShares> rounded,
                       std::span<double> divergences) const override {
-    for (std::size_t c = 0; c < rounded.size(); ++c) divergences[c] = cpu::divergence(magnitudes, rounded[c]);
+    cpu::compare_shares(magnitudes, rounded, divergences);
   }
 
   void choose_scales(const WeightPiece& piece, std::span<const TensorCodec> candidates, Effort effort,

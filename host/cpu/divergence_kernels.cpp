@@ -29,9 +29,9 @@ HWY_INLINE VD log2_lanes(VD x) {
   const VD m = hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<52>(k)));
   const VD one = hn::Set(d, 1.0);
   const VD s = hn::Div(hn::Sub(m, one), hn::Add(m, one)), z = hn::Mul(s, s);
-  VD tail = hn::Set(d, Log2Series::kTerms[0]);
+  VD tail = hn::Set(d, Log2Series::term(0));
   for (std::size_t i = 1; i < Log2Series::kCount; ++i)
-    tail = hn::Add(hn::Mul(tail, z), hn::Set(d, Log2Series::kTerms[i]));
+    tail = hn::Add(hn::Mul(tail, z), hn::Set(d, Log2Series::term(i)));
   const VD scale = hn::Set(d, Log2Series::kTwoOverLn2);
   const VD small =
       hn::Mul(s, hn::Add(hn::Mul(scale, hn::Mul(z, tail)), hn::Set(d, Log2Series::kTwoOverLn2Rest)));
@@ -77,9 +77,9 @@ HWY_EXPORT(mean_divergence);
 namespace {
 
 // The share of rounded magnitudes at each point: points and levels ascend together.
-std::vector<double> shares_at(const std::vector<double>& points, const LevelShares& rounded) {
+void take_shares_at(const std::vector<double>& points, const LevelShares& rounded,
+                    std::vector<double>& at_points) {
   const std::vector<double>&levels = rounded.levels, &shares = rounded.shares;
-  std::vector<double> at_points(points.size());
   const std::size_t last = levels.size() - 1;
   std::size_t i = 0;
   for (std::size_t level = 0; level <= last && i < points.size(); ++level) {
@@ -91,14 +91,18 @@ std::vector<double> shares_at(const std::vector<double>& points, const LevelShar
     for (; i < points.size() && points[i] < end; ++i)
       at_points[i] = interpolated_share(points[i], levels[level], shares[level], slope);
   }
-  return at_points;
 }
 
 }  // namespace
 
-double divergence(const MagnitudeShares& magnitudes, const LevelShares& rounded) {
-  const std::vector<double> at_points = shares_at(magnitudes.points, rounded);
-  return HWY_DYNAMIC_DISPATCH(mean_divergence)(magnitudes.shares.data(), at_points.data(), at_points.size());
+void compare_shares(const MagnitudeShares& magnitudes, std::span<const LevelShares> rounded,
+                    std::span<double> divergences) {
+  std::vector<double> at_points(magnitudes.points.size());
+  for (std::size_t c = 0; c < rounded.size(); ++c) {
+    take_shares_at(magnitudes.points, rounded[c], at_points);
+    divergences[c] =
+        HWY_DYNAMIC_DISPATCH(mean_divergence)(magnitudes.shares.data(), at_points.data(), at_points.size());
+  }
 }
 
 }  // namespace afp::cpu

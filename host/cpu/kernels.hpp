@@ -29,7 +29,8 @@ std::vector<std::uint64_t> histogram_counts(const std::byte* weights, DType dtyp
                                             const LinearHistogram& histogram);
 
 KeyErrors score_keys(const KeyTable& keys, Format format, float scale);
-double divergence(const MagnitudeShares& magnitudes, const LevelShares& rounded);
+void compare_shares(const MagnitudeShares& magnitudes, std::span<const LevelShares> rounded,
+                    std::span<double> divergences);
 
 // Where the results for one candidate go.
 struct CellResults {

@@ -10,9 +10,11 @@
 #include "afp/block_sample.hpp"
 #include "afp/block_search.hpp"
 #include "afp/error.hpp"
+#include "afp/tensor_scale_scan.hpp"
 #include "host/cuda/parts.hpp"
 #include "host/cuda/pinned_memory.hpp"
 #include "host/cuda/range.hpp"
+#include "host/cuda/tensor_tables.hpp"
 #include "kernels/cost_cells.hpp"
 #include "kernels/dequantize.hpp"
 #include "kernels/encode.hpp"
@@ -22,6 +24,7 @@
 #include "kernels/search_cells.hpp"
 #include "kernels/search_rows.hpp"
 #include "kernels/statistics.hpp"
+#include "kernels/tensor_costs.hpp"
 #include "kernels/weighted_errors.hpp"
 
 namespace afp {
@@ -156,14 +159,6 @@ void deliver_in_order(Job& job, Placed<T> found, const Groups& groups, std::uint
   });
 }
 
-// The tables of one tensor one behind the other. (The device knows 64-bit integers by another name.)
-kernels::StatisticsTables tables_at(std::uint64_t* memory, DType dtype, unsigned int* largest) {
-  auto* const first = reinterpret_cast<unsigned long long*>(memory);
-  if (dtype != DType::F32) return {first, nullptr, nullptr, nullptr, nullptr};
-  const std::size_t keys = kernels::keys_of(dtype);
-  return {first, first + keys, first + 2 * keys, first + 3 * keys, largest};
-}
-
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(std::span<const int> devices) : lanes_(devices) {}
@@ -214,16 +209,17 @@ class CudaBackend final : public Backend {
     const cuda::Range range("statistics");
     require_float_weights(piece.dtype);
     const std::size_t keys = kernels::keys_of(piece.dtype);
-    const std::size_t sums = piece.dtype == DType::F32 ? 4 : 1;
+    const std::size_t sums = cuda::sums_of(piece.dtype);
     for_each_part(piece, [&](Job& job, const Part& part) {
       const PartWeights weights(job, piece, part);
       const std::uint64_t chunks = ceil_div(weights.count(), kernels::kStatisticsChunk);
       const auto tables = job.output<std::uint64_t>(sums * keys);
       const auto largest = job.output<unsigned int>(1);
-      const auto tensor = job.input<kernels::StatisticsTensor>(1, [&](std::span<kernels::StatisticsTensor>
-                                                                          one) {
-        one[0] = {weights.data(), weights.count(), tables_at(job.at(tables), piece.dtype, job.at(largest))};
-      });
+      const auto tensor =
+          job.input<kernels::StatisticsTensor>(1, [&](std::span<kernels::StatisticsTensor> one) {
+            one[0] = {weights.data(), weights.count(),
+                      cuda::tables_at(job.at(tables), piece.dtype, job.at(largest))};
+          });
       const auto first_chunk = job.input<std::uint64_t>(2, [&](std::span<std::uint64_t> first) {
         first[0] = 0;
         first[1] = chunks;
@@ -299,6 +295,77 @@ class CudaBackend final : public Backend {
       job.deliver<unsigned long long>(counts, [&](std::span<const unsigned long long> found) {
         histogram.add_counts(std::vector<std::uint64_t>(found.begin(), found.end()));
       });
+    });
+  }
+
+  void choose_tensor_scales(const KeyTable& keys, std::span<const Encoding> candidates,
+                            std::span<std::optional<TensorScale>> scales) const override {
+    const cuda::Range range("choose_tensor_scales");
+    std::vector<BlockCodec> codecs;
+    for (const Encoding& encoding : candidates) codecs.push_back(block_codec({encoding, 1.0f}));
+    std::vector<TensorScale> found(candidates.size());
+    run_job([&](Job& job) {
+      const auto base = job.input(std::span(keys.base));
+      const auto count_base = job.input(std::span(keys.count_base));
+      const auto count_inside = job.input(std::span(keys.count_inside));
+      const auto mean = job.input(std::span(keys.mean));
+      const auto spread = job.input(std::span(keys.spread));
+      const auto facts = job.input<kernels::KeyFacts>(1, [&](std::span<kernels::KeyFacts> one) {
+        one[0] = {};
+        one[0].absmax = keys.absmax;
+        one[0].slots = static_cast<std::uint32_t>(keys.slots());
+      });
+      const auto tensor = job.input<kernels::CostTensor>(1, [&](std::span<kernels::CostTensor> one) {
+        one[0] = {};
+        one[0].keys = {job.at(facts),
+                       job.at(base),
+                       job.at(count_base),
+                       job.at(count_inside),
+                       job.at(mean),
+                       job.at(spread),
+                       nullptr,
+                       nullptr};
+      });
+      const auto candidate_codecs = job.input(std::span<const BlockCodec>(codecs));
+      const auto costs = job.output<double>(codecs.size());
+      const auto tensor_scales = job.output<TensorScale>(codecs.size());
+      job.start();
+      job.run(kernels::tensor_costs(
+          {keys.dtype, Objective::mse, job.at(tensor), job.at(candidate_codecs), 1,
+           static_cast<std::uint32_t>(codecs.size()), job.at(costs), job.at(tensor_scales)},
+          job.stream()));
+      job.deliver(tensor_scales, std::span(found));
+    });
+    for (std::size_t c = 0; c < candidates.size(); ++c) {
+      scales[c].reset();
+      if (keys.absmax == 0.0f || keys_decide(keys.dtype, candidates[c].scale)) scales[c] = found[c];
+    }
+  }
+
+  void compare_shares(const MagnitudeShares& magnitudes, std::span<const LevelShares> rounded,
+                      std::span<double> divergences) const override {
+    const cuda::Range range("compare_shares");
+    std::vector<double> levels, shares;
+    std::vector<std::uint32_t> first = {0};
+    for (const LevelShares& distribution : rounded) {
+      levels.insert(levels.end(), distribution.levels.begin(), distribution.levels.end());
+      shares.insert(shares.end(), distribution.shares.begin(), distribution.shares.end());
+      first.push_back(static_cast<std::uint32_t>(levels.size()));
+    }
+    run_job([&](Job& job) {
+      const auto points = job.input(std::span(magnitudes.points));
+      const auto point_shares = job.input(std::span(magnitudes.shares));
+      const auto all_levels = job.input(std::span<const double>(levels));
+      const auto level_shares = job.input(std::span<const double>(shares));
+      const auto first_level = job.input(std::span<const std::uint32_t>(first));
+      const auto found = job.output<double>(rounded.size());
+      job.start();
+      job.run(kernels::compare_shares(
+          {job.at(points), job.at(point_shares), static_cast<std::uint32_t>(magnitudes.points.size()),
+           job.at(all_levels), job.at(level_shares), job.at(first_level),
+           static_cast<std::uint32_t>(rounded.size()), job.at(found)},
+          job.stream()));
+      job.deliver(found, divergences);
     });
   }
 
@@ -493,6 +560,23 @@ class CudaBackend final : public Backend {
   template <class Body>
   void for_each_part(const WeightPiece& piece, const Body& body) const {
     cuda::for_each_part(lanes_, piece.grid, piece.cells, body);
+  }
+
+  // One job that cannot be cut into parts.
+  template <class Body>
+  void run_job(const Body& body) const {
+    const cuda::CurrentDevice restored;
+    const auto run = [&] {
+      Job job(lanes_.take());
+      body(job);
+      job.finish();
+    };
+    try {
+      run();
+    } catch (const cuda::OutOfMemory&) {
+      lanes_.release_idle_memory();
+      run();
+    }
   }
 
   static void require_choice(const WeightPiece& piece) {

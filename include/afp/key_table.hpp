@@ -17,10 +17,10 @@
 
 namespace afp {
 
-__extension__ using Wide = unsigned __int128;
+__extension__ using Uint128 = unsigned __int128;
 
 // The nearest double, ties to even.
-AFP_HD constexpr double wide_to_double(Wide value) {
+AFP_HD constexpr double wide_to_double(Uint128 value) {
   const auto high = static_cast<std::uint64_t>(value >> 64), low = static_cast<std::uint64_t>(value);
   if (high == 0) return static_cast<double>(low);
   int shift = 0;  // the bits of `high`
@@ -47,8 +47,8 @@ AFP_HD constexpr KeySlot key_slot(const Statistics::Key& key) {
   const std::uint64_t inside = key.count - key.count_base;
   if (inside == 0) return slot;
   const double n = static_cast<double>(inside), step = static_cast<double>(key.step);
-  const Wide squares =  // n times the sum of squared distances, in steps
-      static_cast<Wide>(key.sum_r2) * inside - static_cast<Wide>(key.sum_r) * key.sum_r;
+  const Uint128 squares =  // n times the sum of squared distances, in steps
+      static_cast<Uint128>(key.sum_r2) * inside - static_cast<Uint128>(key.sum_r) * key.sum_r;
   slot.count_inside = n;
   slot.mean = static_cast<double>(key.base) + step * (static_cast<double>(key.sum_r) / n);
   slot.spread = step * step * (wide_to_double(squares) / n);

@@ -15,8 +15,11 @@ struct Log2Series {
   static constexpr std::int64_t kSqrtHalf = 0x3FE6A09E667F3BCD;  // bits
   static constexpr double kTwoOverLn2 = 0x1.71547652b82fep+1, kTwoOverLn2Rest = 0x1.777d0ffda0d24p-55;
   static constexpr std::size_t kCount = 10;  // terms after s, the last one first
-  static constexpr double kTerms[kCount] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
-                                            1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
+  AFP_HD static constexpr double term(std::size_t i) {
+    constexpr double terms[kCount] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13,
+                                      1.0 / 11, 1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3};
+    return terms[i];
+  }
 };
 
 // log2(x) of a positive, normal, finite x; relative error below 1e-15 (near 1 too, where the logarithm is
@@ -26,8 +29,8 @@ AFP_HD constexpr double portable_log2(double x) {
   const std::int64_t k = (bits - Log2Series::kSqrtHalf) >> 52;
   const double m = __builtin_bit_cast(double, bits - k * (std::int64_t{1} << 52));
   const double s = (m - 1.0) / (m + 1.0), z = s * s;
-  double tail = Log2Series::kTerms[0];
-  for (std::size_t i = 1; i < Log2Series::kCount; ++i) tail = tail * z + Log2Series::kTerms[i];
+  double tail = Log2Series::term(0);
+  for (std::size_t i = 1; i < Log2Series::kCount; ++i) tail = tail * z + Log2Series::term(i);
   const double small = s * (Log2Series::kTwoOverLn2 * (z * tail) + Log2Series::kTwoOverLn2Rest);
   return static_cast<double>(k) + (Log2Series::kTwoOverLn2 * s + small);
 }

@@ -30,7 +30,7 @@ class TensorScaleScan {
   }
 
   AFP_HD constexpr int format_index() const { return which_; }
-  AFP_HD constexpr Format format() const { return codec_.formats[which_]; }
+  AFP_HD constexpr Format format() const { return which_ == 0 ? codec_.formats[0] : codec_.formats[1]; }
   // Scales of this Format that may still be asked for; 0 at the end of the scan.
   AFP_HD constexpr int left() const { return byte_ - lowest_ + 1; }
   AFP_HD constexpr float value(int ahead = 0) const {
