@@ -19,7 +19,7 @@ __device__ inline T warp_inclusive_sum(T value) {
 }
 
 // Of a block of 32 warps: the sum of the values of the threads before, and of all. `scratch` holds one T a
-// warp and must not be the one of the call before.
+// warp, and is free again after the next barrier.
 template <class T>
 struct BlockSum {
   T before, all;

@@ -98,8 +98,8 @@ class CellCodes {
       : packing_(coding.packing) {
     // |w| * r is magnitude * (r * 2^exponent), rounded alike; that factor is exact.
     const float reciprocal = codec.reciprocal(byte) * exp2_int(exponent);
-    const bool is_second = codec.format_count == 2 && (byte & kUe4m3Alternative) != 0;
-    const CodeRounding rounding = choose(coding.roundings[0], coding.roundings[1], is_second);
+    const CodeRounding rounding =  // the same twice where there is one Format
+        choose(coding.roundings[0], coding.roundings[1], (byte & kUe4m3Alternative) != 0);
     // The sign of weight 4 q + i in bit 8 i + q of the cell's goes to the top bit of a code in byte i.
     const std::uint32_t signs =
         __funnelshift_l(cell.signs, cell.signs, static_cast<unsigned>(codec.bits() - 1));

@@ -26,7 +26,10 @@ __device__ inline std::uint32_t floats_to_halves(float low, float high) {
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
   return pair;
 #else
-  return float_to_f16(low) | static_cast<std::uint32_t>(float_to_f16(high)) << 16;
+  const auto convert = [](float value) -> std::uint32_t {
+    return float_to_f16(value) + (fabsf(value) >= 65520.0f);
+  };
+  return convert(low) | convert(high) << 16;
 #endif
 }
 __device__ inline std::uint32_t floats_to_bf16s(float low, float high) {
@@ -35,7 +38,10 @@ __device__ inline std::uint32_t floats_to_bf16s(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
   return pair;
 #else
-  return float_to_bf16(low) | static_cast<std::uint32_t>(float_to_bf16(high)) << 16;
+  const auto convert = [](float value) -> std::uint32_t {
+    return float_to_bf16(value) + (fabsf(value) >= 0x1.ffp127f);
+  };
+  return convert(low) | convert(high) << 16;
 #endif
 }
 

@@ -35,8 +35,8 @@ __device__ inline void write_slot(const KeyArrays& keys, std::uint32_t slot, con
 }
 
 __global__ void __launch_bounds__(kThreads) lay_out_kernel(LayOutKeys task) {
-  AFP_SHARED(std::uint64_t, sums, 2 * kWarps);
-  AFP_SHARED(std::uint32_t, occupied_groups, 2 * kWarps);
+  AFP_SHARED(std::uint64_t, sums, kWarps);
+  AFP_SHARED(std::uint32_t, occupied_groups, kWarps);
   AFP_SHARED(std::uint32_t, extremes, 2 * kWarps);
   AFP_SHARED(unsigned long long, totals, kWarps);
   const KeyTensor tensor = task.tensors[blockIdx.x];
@@ -51,7 +51,6 @@ __global__ void __launch_bounds__(kThreads) lay_out_kernel(LayOutKeys task) {
   std::uint32_t slots = 0;                 // of the tiles before
   std::uint32_t last = 0, first_down = 0;  // the last key with weights, and 2^16 less the first; 0: none
   unsigned long long nonfinite = 0;
-  unsigned parity = 0;
   constexpr unsigned kAhead = 4;
   for (std::uint32_t tile = 0; tile < keys_of(task.dtype); tile += kAhead * kThreads) {
     std::uint64_t counts[kAhead];
@@ -68,7 +67,7 @@ __global__ void __launch_bounds__(kThreads) lay_out_kernel(LayOutKeys task) {
         const std::uint32_t down = (1u << 16) - key;
         first_down = first_down < down ? down : first_down;
       }
-      if (!__syncthreads_or(count != 0)) {
+      if (!__syncthreads_or(count != 0)) {  // also parts the tiles' uses of shared memory
         if (is_finite && keys.prefix != nullptr) {
           keys.prefix[key] = running;
           if (is_f32) keys.on_base[key] = 0;
@@ -76,10 +75,9 @@ __global__ void __launch_bounds__(kThreads) lay_out_kernel(LayOutKeys task) {
         continue;
       }
       const bool is_occupied = __ballot_sync(kAllLanes, count != 0) != 0;
-      if (lane == 0) occupied_groups[parity * kWarps + warp] = is_occupied ? 1 : 0;
-      const BlockSum<std::uint64_t> before = block_exclusive_sum(stored, sums + parity * kWarps);
-      const unsigned groups = __ballot_sync(kAllLanes, occupied_groups[parity * kWarps + lane] != 0);
-      parity ^= 1;
+      if (lane == 0) occupied_groups[warp] = is_occupied ? 1 : 0;
+      const BlockSum<std::uint64_t> before = block_exclusive_sum(stored, sums);
+      const unsigned groups = __ballot_sync(kAllLanes, occupied_groups[lane] != 0);
       const std::uint64_t count_base = !is_f32 ? count : is_finite && count != 0 ? tables.count_base[key] : 0;
       if (is_finite && keys.prefix != nullptr) {
         keys.prefix[key] = running + before.before;

@@ -5,15 +5,13 @@
 // scales. Instructions a weight: 5 to load and normalize, and 12 or 13 a scale, what clips included.
 #include "afp/cell_sum.hpp"
 #include "kernels/device.hpp"
-#include "kernels/held_cell.hpp"
+#include "kernels/quad_load.hpp"
 #include "kernels/score_segments.hpp"
 
 namespace afp::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kQuad = 4;
-constexpr int kCellWeights = kSegment / kQuad;
 constexpr int kTileCells = kThreads / kQuad;
 constexpr int kScales = 8;               // a block
 constexpr int kStride = kTileCells + 8;  // of a scale and quantity: reading meets in no bank
@@ -52,11 +50,11 @@ __global__ __launch_bounds__(kThreads, 2) void score_strip(ScoreSegments task) {
   for (unsigned begin = 0; begin < cells; begin += kTileCells, buffer ^= 1) {
     StripPlaces::Cell place{nullptr, 0};
     if (begin + slot < cells) place = places.cell(begin + slot);
-    float weights[kCellWeights];
-    load_cell<kCellWeights, kQuad>(piece.dtype, place.weights, place.count, thread, weights);
-    HeldCell<kCellWeights, kQuad> cell;
+    float weights[kQuadWeights];
+    load_quad(piece.dtype, place.weights, place.count, weights);
+    HeldCell<kQuadWeights, kQuad> cell;
 #pragma unroll
-    for (int i = 0; i < kCellWeights; ++i) cell.magnitudes[i] = fabsf(weights[i]) * task.normalizer;
+    for (int i = 0; i < kQuadWeights; ++i) cell.magnitudes[i] = fabsf(weights[i]) * task.normalizer;
     float* const tile_errors = errors + buffer * kScales * kStride;
     float* const tile_clipped = clipped + buffer * kScales * kStride;
 #pragma unroll 1

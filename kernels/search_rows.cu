@@ -1,32 +1,29 @@
 // Rows of several cells. Four threads hold a cell, in registers (kernels/held_cell.hpp). Rows of up to 1,024
 // weights: several a warp, which scan side by side and exchange sums by shuffles alone. Longer ones: a block
-// a row, which adds up its cells through shared memory; beyond 16,384 weights a row is read again, from a
+// a row, which adds up its cells through shared memory; beyond 24,576 weights a row is read again, from a
 // cache mostly, for every step of its scans.
 //
 // Ceiling: ALU. Of memory it takes 2 or 4 bytes a weight, once. Instructions a weight: 6 to load, transpose
 // and normalize, 9 a scale (of which 3 run at half rate), 4 for what clips, and a tenth more for sums and
 // control.
-#include <algorithm>
-
 #include "afp/block_sample.hpp"
 #include "afp/cell_sum.hpp"
 #include "afp/row_scan.hpp"
 #include "kernels/device.hpp"
-#include "kernels/held_cell.hpp"
+#include "kernels/quad_load.hpp"
 #include "kernels/search_rows.hpp"
 
 namespace afp::kernels {
 namespace {
 
-constexpr int kQuad = 4;
 constexpr int kWarpCells = kWarp / kQuad;
 constexpr int kWarpRow = kWarpCells * kSegment;  // weights of a row that a warp holds
 constexpr int kShortThreads = 128;
-constexpr int kLongThreads = 512;
-constexpr int kTileCells = kLongThreads / kQuad;
-constexpr int kRowStripCells = static_cast<int>(kStripWeights / kSegment);
-static_assert(kRowStripCells % kTileCells == 0);
-constexpr std::uint64_t kMostBlocks = 0x7FFFFFFF;
+// Blocks of a long row: one that fits takes as few threads as hold it.
+constexpr int kMostThreads = 768, kTiledThreads = 256;
+constexpr int kMostTileCells = kMostThreads / kQuad;
+constexpr unsigned kRowStripCells = kStripWeights / kSegment;
+static_assert(kRowStripCells % (kTiledThreads / kQuad) == 0);
 
 // The rows of a piece that are taken, one a group of `one_in` rows of the tensor.
 struct RowTask {
@@ -53,10 +50,8 @@ struct RowTask {
     const std::uint64_t row = sampled_unit(first_group + group, search.sample, search.piece.grid.rows);
     return row < first_row || row - first_row > rows ? rows : row - first_row;
   }
-  AFP_HD BlockCodec codec(int candidate) const {
-    BlockCodec codec = search.candidates[candidate];
-    if (search.tensor_scale != nullptr) codec.tensor_scale = *search.tensor_scale;
-    return codec;
+  AFP_HD float tensor_scale(int candidate) const {
+    return search.tensor_scale != nullptr ? *search.tensor_scale : search.candidates[candidate].tensor_scale;
   }
   AFP_HD const std::byte* weights_of(std::uint64_t row) const {
     return search.piece.weights + row * row_bytes();
@@ -68,9 +63,10 @@ struct RowUnit {
   float absmax;
   int exponent;
 
-  AFP_HD RowUnit(const BlockCodec& codec, float absmax_)
+  AFP_HD RowUnit(const RowTask& task, float absmax_)
       : absmax(absmax_),
-        exponent(block_exponent(lowest_block_exponent(codec.scale, codec.tensor_scale), absmax_)) {}
+        exponent(block_exponent(lowest_block_exponent(task.search.candidates[0].scale, task.tensor_scale(0)),
+                                absmax_)) {}
 
   AFP_HD float normalizer() const { return exp2_int(-exponent); }
   AFP_HD void store(const RowTask& task, std::uint64_t row, int candidate, const RowScan& scan,
@@ -94,12 +90,12 @@ class RowCell {
   // the largest magnitude of the thread's.
   __device__ float load(DType dtype, const std::byte* row, std::uint64_t columns, std::uint64_t first) {
     const std::uint64_t left = first < columns ? columns - first : 0;
-    float weights[kCellWeights];
-    load_cell<kCellWeights, kQuad>(dtype, row + first * static_cast<std::uint64_t>(weight_bytes(dtype)),
-                                   left < kSegment ? static_cast<int>(left) : kSegment, thread(), weights);
+    float weights[kQuadWeights];
+    load_quad(dtype, row + first * static_cast<std::uint64_t>(weight_bytes(dtype)),
+              left < kSegment ? static_cast<int>(left) : kSegment, weights);
     float largest = 0.0f;
 #pragma unroll
-    for (int i = 0; i < kCellWeights; ++i) {
+    for (int i = 0; i < kQuadWeights; ++i) {
       cell_.magnitudes[i] = fabsf(weights[i]);
       largest = greater(largest, cell_.magnitudes[i]);
     }
@@ -107,7 +103,7 @@ class RowCell {
   }
   __device__ void normalize(float normalizer) {
 #pragma unroll
-    for (int i = 0; i < kCellWeights; ++i) cell_.magnitudes[i] *= normalizer;
+    for (int i = 0; i < kQuadWeights; ++i) cell_.magnitudes[i] *= normalizer;
   }
 
   // These are for all lanes of a warp together. Thread u of the four gets quantity u of the cell: the signal
@@ -116,11 +112,12 @@ class RowCell {
     return cell_.signal();
   }
   // or what the scan asks for; zeros for what it does not.
-  __device__ float costs(const RowScan& scan) const {
+  __device__ float costs(const RowScan& scan) {
     float own = 0.0f;
     const int asked = scan.asked();
 #pragma unroll 1
     for (int i = 0; cell_.any(i < asked); ++i) {
+      forget_derived();
       BlockTrial trial = scan.trial(i);
       trial.may_clip = cell_.any(trial.may_clip);
       const float error = cell_.error(trial);
@@ -131,13 +128,21 @@ class RowCell {
     return thread() == kClipped ? clipped : own;
   }
 
+  // Keeps the compiler from holding the binades of all magnitudes in registers throughout a scan: one
+  // instruction less of nine, but half as many warps.
+  __device__ void forget_derived() {
+#if defined(__CUDA_ARCH__)
+#pragma unroll
+    for (int i = 0; i < kQuadWeights; ++i) asm volatile("" : "+f"(cell_.magnitudes[i]));
+#endif
+  }
+
   __device__ static int thread() {
     return static_cast<int>(threadIdx.x % kQuad);
   }
 
  private:
-  static constexpr int kCellWeights = kSegment / kQuad;
-  HeldCell<kCellWeights, kQuad> cell_;
+  HeldCell<kQuadWeights, kQuad> cell_;
 };
 
 // --- Rows of at most kWarpRow weights
@@ -155,37 +160,34 @@ __device__ inline double quad_value(double value, int thread) {
 }
 
 // `lanes` threads a row: 8, 16 or 32.
-__global__ __launch_bounds__(kShortThreads) void search_short_rows(RowTask task, int lanes) {
+__global__ __launch_bounds__(kShortThreads, 6) void search_short_rows(RowTask task, int lanes) {
   const unsigned teams = static_cast<unsigned>(kShortThreads / lanes);
   const unsigned team = threadIdx.x / static_cast<unsigned>(lanes);
   const unsigned member = threadIdx.x % static_cast<unsigned>(lanes);
   const DevicePiece& piece = task.search.piece;
-  for (std::uint64_t first = std::uint64_t{blockIdx.x} * teams; first < task.groups;
-       first += std::uint64_t{gridDim.x} * teams) {
-    const std::uint64_t group = first + team;
-    const std::uint64_t row = group < task.groups ? task.taken_row(group) : task.rows;
-    const bool taken = row < task.rows;
-    RowCell cell;
-    float absmax = cell.load(piece.dtype, task.weights_of(taken ? row : 0), taken ? piece.grid.columns : 0,
-                             member / kQuad * kSegment);
-    for (int distance = 1; distance < lanes; distance *= 2)
-      absmax = greater(absmax, __shfl_xor_sync(kAllLanes, absmax, distance));
-    const RowUnit unit(task.codec(0), absmax);
-    cell.normalize(unit.normalizer());
-    const double signal = team_total(cell.signal(), lanes);
-    for (int c = 0; c < task.search.count; ++c) {
-      const BlockCodec codec = task.codec(c);
-      RowScan scan(codec, unit.absmax, unit.exponent);
-      for (int f = 0; f < codec.format_count; ++f) {
-        scan.begin(f);
-        while (__any_sync(kAllLanes, !scan.done())) {
-          const double total = team_total(cell.costs(scan), lanes);
-          const double errors[] = {quad_value(total, 0), quad_value(total, 1), quad_value(total, 2)};
-          scan.take(errors, quad_value(total, RowCell::kClipped));
-        }
+  const std::uint64_t group = std::uint64_t{blockIdx.x} * teams + team;
+  const std::uint64_t row = group < task.groups ? task.taken_row(group) : task.rows;
+  const bool taken = row < task.rows;
+  RowCell cell;
+  float absmax = cell.load(piece.dtype, task.weights_of(taken ? row : 0), taken ? piece.grid.columns : 0,
+                           member / kQuad * kSegment);
+  for (int distance = 1; distance < lanes; distance *= 2)
+    absmax = greater(absmax, __shfl_xor_sync(kAllLanes, absmax, distance));
+  const RowUnit unit(task, absmax);
+  cell.normalize(unit.normalizer());
+  const double signal = team_total(cell.signal(), lanes);
+  for (int c = 0; c < task.search.count; ++c) {
+    const BlockCodec& codec = task.search.candidates[c];
+    RowScan scan(codec, task.tensor_scale(c), unit.absmax, unit.exponent);
+    for (int f = 0; f < codec.format_count; ++f) {
+      scan.begin(f);
+      while (__any_sync(kAllLanes, !scan.done())) {
+        const double total = team_total(cell.costs(scan), lanes);
+        const double errors[] = {quad_value(total, 0), quad_value(total, 1), quad_value(total, 2)};
+        scan.take(errors, quad_value(total, RowCell::kClipped));
       }
-      if (taken && member == 0) unit.store(task, row, c, scan, signal);
     }
+    if (taken && member == 0) unit.store(task, row, c, scan, signal);
   }
 }
 
@@ -197,7 +199,8 @@ template <bool kResident>
 class LongRow {
  public:
   // The quantities of a tile's cells, padded so that neither writing nor reading meets in a bank.
-  static constexpr int kStride = kTileCells + 8;
+  static constexpr int kStride = kMostTileCells + 8;
+  static_assert(kMostTileCells % kWarp == 0);
   static constexpr int kBuffer = RowCell::kQuantities * kStride;
   static constexpr int kSharedFloats = 2 * kBuffer;
 
@@ -207,7 +210,7 @@ class LongRow {
   __device__ float begin(std::uint64_t row) {
     weights_ = task_.weights_of(row);
     float absmax = 0.0f;
-    for_each_tile([&](std::uint64_t first) { absmax = greater(absmax, load(first)); });
+    for_each_tile([&](unsigned first) { absmax = greater(absmax, load(first)); });
     const auto larger = [](float a, float b) { return greater(a, b); };
     absmax = warp_reduce(absmax, larger);
     float* const warps = next_buffer();
@@ -224,10 +227,11 @@ class LongRow {
   // costs(cell) is of thread u of the four quantity u of the cell: the totals of the quantities over the row.
   template <class Costs>
   __device__ void totals(const Costs& costs, double (&totals)[RowCell::kQuantities]) {
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    const int own = lane / kRunningSums * 2;  // half a warp adds quantities 0 and 1, the other half 2 and 3
+    const unsigned lane = threadIdx.x % kWarp;
+    const unsigned own =
+        lane / kRunningSums * 2;  // half a warp adds quantities 0 and 1, the other half 2 and 3
     double lanes[2] = {}, row[2] = {};
-    for_each_tile([&](std::uint64_t first) {
+    for_each_tile([&](unsigned first) {
       if constexpr (!kResident) {
         load(first);
         cell_.normalize(normalizer_);
@@ -235,11 +239,11 @@ class LongRow {
       float* const buffer = next_buffer();
       buffer[RowCell::thread() * kStride + static_cast<int>(threadIdx.x) / kQuad] = costs(cell_);
       __syncthreads();
-      for (int cell = lane % kRunningSums; cell < tile_cells(); cell += kRunningSums) {
+      for (unsigned cell = lane % kRunningSums; cell < tile_cells(); cell += kRunningSums) {
         lanes[0] += static_cast<double>(buffer[own * kStride + cell]);
         lanes[1] += static_cast<double>(buffer[(own + 1) * kStride + cell]);
       }
-      const std::uint64_t end = first + static_cast<std::uint64_t>(tile_cells());
+      const unsigned end = first + tile_cells();
       if (!kResident && end < cells() && end % kRowStripCells != 0) return;
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
@@ -257,20 +261,19 @@ class LongRow {
   }
 
  private:
-  __device__ std::uint64_t cells() const {
-    return task_.search.piece.grid.cells_per_row;
+  __device__ unsigned cells() const {
+    return static_cast<unsigned>(task_.search.piece.grid.cells_per_row);
   }
-  __device__ static int tile_cells() {
-    return static_cast<int>(blockDim.x) / kQuad;
+  __device__ static unsigned tile_cells() {
+    return blockDim.x / kQuad;
   }
 
   template <class Body>
   __device__ void for_each_tile(const Body& body) const {
     if constexpr (kResident) {
-      body(std::uint64_t{0});
+      body(0u);
     } else {
-      for (std::uint64_t first = 0; first < cells(); first += static_cast<std::uint64_t>(tile_cells()))
-        body(first);
+      for (unsigned first = 0; first < cells(); first += tile_cells()) body(first);
     }
   }
 
@@ -280,9 +283,9 @@ class LongRow {
     return shared_ + turn_ * kBuffer;
   }
 
-  __device__ float load(std::uint64_t first) {
+  __device__ float load(unsigned first) {
     return cell_.load(task_.search.piece.dtype, weights_, task_.search.piece.grid.columns,
-                      (first + threadIdx.x / kQuad) * kSegment);
+                      std::uint64_t{first + threadIdx.x / kQuad} * kSegment);
   }
 
   const RowTask& task_;
@@ -295,30 +298,29 @@ class LongRow {
 
 // A block a row, of blockDim.x / 4 cells where it is resident.
 template <bool kResident>
-__global__ __launch_bounds__(kLongThreads) void search_long_rows(RowTask task) {
+__global__ __launch_bounds__(kResident ? kMostThreads : kTiledThreads,
+                             kResident ? 1 : 2) void search_long_rows(RowTask task) {
   AFP_SHARED(float, shared, LongRow<kResident>::kSharedFloats);
   LongRow<kResident> weights(task, shared);
-  for (std::uint64_t group = blockIdx.x; group < task.groups; group += gridDim.x) {
-    const std::uint64_t row = task.taken_row(group);
-    if (row >= task.rows) continue;
-    const RowUnit unit(task.codec(0), weights.begin(row));
-    weights.normalize_by(unit.normalizer());
-    double totals[RowCell::kQuantities];
-    weights.totals([](const RowCell& cell) { return cell.signal(); }, totals);
-    const double signal = totals[0];
-    for (int c = 0; c < task.search.count; ++c) {
-      const BlockCodec codec = task.codec(c);
-      RowScan scan(codec, unit.absmax, unit.exponent);
-      for (int f = 0; f < codec.format_count; ++f) {
-        scan.begin(f);
-        while (!scan.done()) {
-          weights.totals([&](const RowCell& cell) { return cell.costs(scan); }, totals);
-          const double errors[] = {totals[0], totals[1], totals[2]};
-          scan.take(errors, totals[RowCell::kClipped]);
-        }
+  const std::uint64_t row = task.taken_row(blockIdx.x);
+  if (row >= task.rows) return;
+  const RowUnit unit(task, weights.begin(row));
+  weights.normalize_by(unit.normalizer());
+  double totals[RowCell::kQuantities];
+  weights.totals([](RowCell& cell) { return cell.signal(); }, totals);
+  const double signal = totals[0];
+  for (int c = 0; c < task.search.count; ++c) {
+    const BlockCodec& codec = task.search.candidates[c];
+    RowScan scan(codec, task.tensor_scale(c), unit.absmax, unit.exponent);
+    for (int f = 0; f < codec.format_count; ++f) {
+      scan.begin(f);
+      while (!scan.done()) {
+        weights.totals([&](RowCell& cell) { return cell.costs(scan); }, totals);
+        const double errors[] = {totals[0], totals[1], totals[2]};
+        scan.take(errors, totals[RowCell::kClipped]);
       }
-      if (threadIdx.x == 0) unit.store(task, row, c, scan, signal);
     }
+    if (threadIdx.x == 0) unit.store(task, row, c, scan, signal);
   }
 }
 
@@ -332,25 +334,24 @@ __global__ __launch_bounds__(kStripThreads) void add_rows(RowTask task, std::uin
                                                           std::uint64_t strips) {
   const std::uint64_t candidate = blockIdx.y;
   const StripSums* const rows = task.search.row_sums + candidate * task.rows;
-  for (std::uint64_t strip = static_cast<std::uint64_t>(blockIdx.x) * kStripThreads + threadIdx.x;
-       strip < strips; strip += static_cast<std::uint64_t>(gridDim.x) * kStripThreads) {
-    const std::uint64_t begin = strip * rows_per_strip;
-    const std::uint64_t end = begin + rows_per_strip < task.rows ? begin + rows_per_strip : task.rows;
-    StripSums sums;
-    const std::uint64_t end_group = task.group_of(end - 1) + 1;
-    for (std::uint64_t group = task.group_of(begin); group < end_group; ++group) {
-      const std::uint64_t row = task.taken_row(group);
-      if (row < begin || row >= end) continue;
-      sums.error += rows[row].error;
-      sums.signal += rows[row].signal;
-    }
-    task.search.sums[candidate * strips + strip] = sums;
+  const std::uint64_t strip = std::uint64_t{blockIdx.x} * kStripThreads + threadIdx.x;
+  if (strip >= strips) return;
+  const std::uint64_t begin = strip * rows_per_strip;
+  const std::uint64_t end = begin + rows_per_strip < task.rows ? begin + rows_per_strip : task.rows;
+  const std::uint64_t end_group = task.group_of(end - 1) + 1;
+  StripSums sums;
+  for (std::uint64_t group = task.group_of(begin); group < end_group; ++group) {
+    const std::uint64_t row = task.taken_row(group);
+    if (row < begin || row >= end) continue;
+    sums.error += rows[row].error;
+    sums.signal += rows[row].signal;
   }
+  task.search.sums[candidate * strips + strip] = sums;
 }
 
+// A launch has fewer than 2^31 blocks: of rows of several cells that is more than any device holds.
 unsigned blocks_for(std::uint64_t items, int per_block) {
-  const std::uint64_t blocks = ceil_div(items, static_cast<std::uint64_t>(per_block));
-  return static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks);
+  return static_cast<unsigned>(ceil_div(items, static_cast<std::uint64_t>(per_block)));
 }
 
 cudaError_t search(const RowTask& task, cudaStream_t stream) {
@@ -361,8 +362,8 @@ cudaError_t search(const RowTask& task, cudaStream_t stream) {
                   task, lanes);
   }
   const std::uint64_t cells = task.search.piece.grid.cells_per_row;
-  if (cells > kTileCells)
-    return launch(search_long_rows<false>, blocks_for(task.groups, 1), kLongThreads, 0, stream, task);
+  if (cells > kMostTileCells)
+    return launch(search_long_rows<false>, blocks_for(task.groups, 1), kTiledThreads, 0, stream, task);
   const unsigned warps = static_cast<unsigned>(ceil_div(cells, kWarpCells));
   return launch(search_long_rows<true>, blocks_for(task.groups, 1), warps * kWarp, 0, stream, task);
 }

@@ -8,6 +8,7 @@
 #include "afp/error.hpp"
 #include "backends.hpp"
 #include "expect_error.hpp"
+#include "near_middles.hpp"
 #include "quantized.hpp"
 #include "reference.hpp"
 
@@ -121,35 +122,11 @@ TEST(BlockCosts, AreThoseOfTheOracle) {
       }
 }
 
-// Blocks whose best scale is known, on whose grid all weights but one lie: that one is within a few float32
-// of the middle between two values, where the rounding of w * r decides. With both errors nearly the same,
-// only their last bits tell which way it went.
 TEST(BlockCosts, RoundAsTheCodesWhereAWeightIsAlmostInTheMiddle) {
-  std::uint64_t number = 0;
-  for (const char* const scale_kind : {"ue4m3", "e8m0"})
+  for (const ScaleKind kind : {ScaleKind::ue4m3, ScaleKind::e8m0})
     for (const Format format : reference::all_formats()) {
-      const Grid grid(format);
-      std::vector<float> values;
-      for (int block = 0; block < 400; ++block) {
-        const bool e8m0 = std::string(scale_kind) == "e8m0";
-        const std::uint64_t bits = sample::bits(17, ++number);
-        const Real fraction = e8m0 ? 1 : 1 + static_cast<Real>(bits % 8) / 8;
-        const Real scale = std::ldexp(fraction, -static_cast<int>(bits / 8 % 4));
-        values.push_back(static_cast<float>(grid.largest() * scale));
-        const auto code = static_cast<std::uint32_t>(bits / 64 % (grid.size() - 1));
-        auto middle = static_cast<float>((grid[code] + grid[code + 1]) / 2 * scale);
-        const int steps = static_cast<int>(bits / 65536 % 5) - 2;
-        for (int i = 0; i < std::abs(steps); ++i)
-          middle = std::nextafter(middle, steps < 0 ? 0.0f : INFINITY);
-        values.push_back(middle);
-        while (values.size() % 16 != 0) {
-          const auto any = static_cast<std::uint32_t>(sample::bits(number, values.size()) % grid.size());
-          values.push_back(static_cast<float>(grid[any] * scale));
-        }
-      }
-      const Shape shape = {values.size()};
-      const Tensor tensor{parse_encoding(to_string(format) + "/16/" + scale_kind), shape,
-                          sample::weights_of(DType::F32, values)};
+      const Encoding encoding{format, {}, {BlockKind::small, 16}, kind};
+      const Tensor tensor{encoding, {6400}, weights_near_middles(format, kind, 16, 400)};
       const TensorCodec codec = tensor.codec();
       for (const BackendCase& which : backend_cases(1)) {
         const RunningBackend backend(which);

@@ -8,6 +8,7 @@
 
 #include "afp/backend.hpp"
 #include "afp/cell_sum.hpp"
+#include "near_middles.hpp"
 #include "quantized.hpp"
 #include "reference.hpp"
 
@@ -130,6 +131,17 @@ TEST(BlockSearch, IsWhatTheCpuBackendDoes) {
           for (const Effort effort : {Effort::exact, Effort::fast})
             ASSERT_TRUE(by_definition(tensor, effort) == by_backend(*backend, tensor, effort));
         }
+}
+
+TEST(BlockSearch, IsWhatTheCpuBackendDoesAlmostInTheMiddle) {
+  const auto backend = make_cpu_backend(1);
+  for (const ScaleKind kind : {ScaleKind::e8m0, ScaleKind::ue4m3})
+    for (const Format format : reference::all_formats()) {
+      const Encoding encoding{format, {}, {BlockKind::small, 16}, kind};
+      const Tensor tensor{encoding, {6400}, weights_near_middles(format, kind, 16, 400)};
+      ASSERT_TRUE(by_definition(tensor, Effort::exact) == by_backend(*backend, tensor, Effort::exact))
+          << tensor.text();
+    }
 }
 
 TEST(BlockSearch, SumsOfSeveralStripsAreTheBackends) {

@@ -126,6 +126,21 @@ TEST(CostCellsKernel, AllFormatsAtOnce) {
   }
 }
 
+TEST(CostCellsKernel, RoundsAsTheCpuAlmostInTheMiddle) {
+  const auto backend = make_cpu_backend(1);
+  for (const ScaleKind kind : {ScaleKind::e8m0, ScaleKind::ue4m3})
+    for (const Format format : reference::all_formats()) {
+      const std::uint64_t blocks = sample::kSlow ? 20 : 200;
+      const Shape shape{blocks * 16};
+      const sample::Weights weights = weights_near_middles(format, kind, 16, blocks);
+      Question question{shape, weights, {}};
+      for (const Format other : {format, Format{2, 0}, Format{4, 0}, Format{1, 2}})
+        question.candidates.push_back(
+            Tensor{{other, {}, {BlockKind::small, 16}, kind}, shape, weights}.codec());
+      ASSERT_NO_FATAL_FAILURE(expect_same(on_device(question), by_backend(*backend, question), question));
+    }
+}
+
 TEST(CostCellsKernel, SeveralStripsPiecesAndSamples) {
   const auto backend = make_cpu_backend(1);
   const std::pair<const char*, Shape> tensors[] = {{"16", {37, 5001}},   {"32", {3, 65'536}},

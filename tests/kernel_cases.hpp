@@ -10,6 +10,7 @@
 #include "afp/backend.hpp"
 #include "device_array.hpp"
 #include "kernels/device_piece.hpp"
+#include "near_middles.hpp"
 #include "reference.hpp"
 #include "sample.hpp"
 
@@ -45,7 +46,8 @@ inline Encoding with_block(std::string text, const std::string& block) {
 
 // Shapes whose blocks are cells: of rows those of at most 128 weights.
 inline const Shape& cell_shape(const std::string& block, std::uint64_t number) {
-  static const Shape rows[] = {{1}, {37, 3}, {16, 16}, {41, 29}, {21, 64}, {3, 7, 11}, {33, 128}, {17, 127}};
+  static const Shape rows[] = {{1},      {37, 3}, {16, 16},   {9, 17},   {41, 29}, {13, 33},
+                               {21, 64}, {9, 65}, {3, 7, 11}, {33, 128}, {17, 127}};
   static const Shape any[] = {{3, 37},  {5, 16},  {2, 130},  {7, 3, 11},
                               {1, 301}, {3, 640}, {17, 129}, {2, 1152}};
   const std::uint64_t which = sample::bits(9, number);

@@ -49,7 +49,7 @@ TEST(KeyTable, WideNumbersGoToTheNearestDouble) {
 // Mean and spread of the weights inside a key against those weights themselves.
 TEST(KeyTable, SlotsHoldMeanAndSpread) {
   for (const std::uint32_t base : {0u, 0x00018000u, 0x3F808000u, 0x7F7F8000u})
-    for (const std::uint64_t times : {std::uint64_t{1}, std::uint64_t{1} << 33})
+    for (const std::uint64_t times : {std::uint64_t{1}, std::uint64_t{1} << 24})
       for (const int inside : {0, 1, 2, 300}) {
         Statistics::Key key{bits_float(base), key_step(DType::F32, base >> 15), 3, 3, 0, 0};
         std::vector<std::uint64_t> residues;
@@ -90,9 +90,9 @@ TEST(KeyTable, KeysStandForTheirMagnitudes) {
          ++key) {
       const float base = key_base(dtype, key);
       ASSERT_EQ(last_key_at(dtype, base), key);
-      if (dtype == DType::F32)
-        ASSERT_EQ(static_cast<double>(base) + 32768.0 * static_cast<double>(key_step(dtype, key)),
-                  key + 1 < 0xFF00u ? static_cast<double>(key_base(dtype, key + 1)) : 0x1p128);
+      if (dtype != DType::F32) continue;
+      ASSERT_EQ(static_cast<double>(base) + 32768.0 * static_cast<double>(key_step(dtype, key)),
+                key + 1 < 0xFF00u ? static_cast<double>(key_base(dtype, key + 1)) : 0x1p128);
     }
 }
 

@@ -1,4 +1,4 @@
-// make_backend: a BackendChoice carried out on this machine.
+// make_backend, make_chain_runner: a BackendChoice carried out on this machine.
 #include "host/cuda/cuda_backend.hpp"
 
 namespace afp {
@@ -22,6 +22,11 @@ ChosenBackend make_backend(const BackendChoice& choice, int threads) {
   chosen.backend =
       devices.indices.empty() ? make_cpu_backend(threads) : make_cuda_backend(devices.indices, threads);
   return chosen;
+}
+
+std::unique_ptr<ChainRunner> make_chain_runner(const BackendChoice& choice) {
+  const ChosenDevices devices = choose_here(choice);
+  return devices.indices.empty() ? nullptr : make_cuda_chain_runner(devices.indices.front());
 }
 
 BackendUse ChosenBackend::use() const {

@@ -14,6 +14,7 @@
 #include "host/cuda/parts.hpp"
 #include "host/cuda/pinned_memory.hpp"
 #include "host/cuda/range.hpp"
+#include "host/cuda/tensor_tables.hpp"
 #include "kernels/cost_cells.hpp"
 #include "kernels/dequantize.hpp"
 #include "kernels/encode.hpp"
@@ -158,14 +159,6 @@ void deliver_in_order(Job& job, Placed<T> found, const Groups& groups, std::uint
   });
 }
 
-// The tables of one tensor one behind the other. (The device knows 64-bit integers by another name.)
-kernels::StatisticsTables tables_at(std::uint64_t* memory, DType dtype, unsigned int* largest) {
-  auto* const first = reinterpret_cast<unsigned long long*>(memory);
-  if (dtype != DType::F32) return {first, nullptr, nullptr, nullptr, nullptr};
-  const std::size_t keys = kernels::keys_of(dtype);
-  return {first, first + keys, first + 2 * keys, first + 3 * keys, largest};
-}
-
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(std::span<const int> devices) : lanes_(devices) {}
@@ -216,16 +209,17 @@ class CudaBackend final : public Backend {
     const cuda::Range range("statistics");
     require_float_weights(piece.dtype);
     const std::size_t keys = kernels::keys_of(piece.dtype);
-    const std::size_t sums = piece.dtype == DType::F32 ? 4 : 1;
+    const std::size_t sums = cuda::sums_of(piece.dtype);
     for_each_part(piece, [&](Job& job, const Part& part) {
       const PartWeights weights(job, piece, part);
       const std::uint64_t chunks = ceil_div(weights.count(), kernels::kStatisticsChunk);
       const auto tables = job.output<std::uint64_t>(sums * keys);
       const auto largest = job.output<unsigned int>(1);
-      const auto tensor = job.input<kernels::StatisticsTensor>(1, [&](std::span<kernels::StatisticsTensor>
-                                                                          one) {
-        one[0] = {weights.data(), weights.count(), tables_at(job.at(tables), piece.dtype, job.at(largest))};
-      });
+      const auto tensor =
+          job.input<kernels::StatisticsTensor>(1, [&](std::span<kernels::StatisticsTensor> one) {
+            one[0] = {weights.data(), weights.count(),
+                      cuda::tables_at(job.at(tables), piece.dtype, job.at(largest))};
+          });
       const auto first_chunk = job.input<std::uint64_t>(2, [&](std::span<std::uint64_t> first) {
         first[0] = 0;
         first[1] = chunks;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "afp/backend.hpp"
+#include "afp/chain_runner.hpp"
 #include "host/cuda/cuda_machine.hpp"
 
 namespace afp {
@@ -17,5 +18,8 @@ CudaMachine cuda_machine();
 // On these devices, one at least, each usable. `threads` of the CPU do what is left to it, 0: as many as the
 // machine has. Throws DeviceError where a device fails.
 std::unique_ptr<Backend> make_cuda_backend(std::span<const int> devices, int threads);
+
+// Of chains of annealing, on this device. Throws DeviceError where it fails.
+std::unique_ptr<ChainRunner> make_cuda_chain_runner(int device);
 
 }  // namespace afp

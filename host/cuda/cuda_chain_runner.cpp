@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "host/cuda/check.hpp"
+#include "host/cuda/cuda_backend.hpp"
 #include "host/cuda/device.hpp"
 
 namespace afp::cuda {
@@ -128,3 +129,11 @@ void CudaChainRunner::write_best(std::size_t chain, double value, std::span<cons
 }
 
 }  // namespace afp::cuda
+
+namespace afp {
+
+std::unique_ptr<ChainRunner> make_cuda_chain_runner(int device) {
+  return std::make_unique<cuda::CudaChainRunner>(device);
+}
+
+}  // namespace afp

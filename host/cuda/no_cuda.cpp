@@ -16,4 +16,8 @@ std::unique_ptr<Backend> make_cuda_backend(std::span<const int>, int) {
   throw UsageError(unavailable(cuda_machine()));
 }
 
+std::unique_ptr<ChainRunner> make_cuda_chain_runner(int) {
+  throw UsageError(unavailable(cuda_machine()));
+}
+
 }  // namespace afp

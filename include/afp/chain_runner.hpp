@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "afp/annealing.hpp"
+#include "afp/backend_choice.hpp"
 
 namespace afp {
 
@@ -40,5 +42,10 @@ class ChainRunner {
   // A better best than the chain has seen itself; the chain stays where it is.
   virtual void write_best(std::size_t chain, double value, std::span<const std::uint32_t> best) = 0;
 };
+
+// On the first of the devices that make_backend of afp/backend.hpp would choose; null where that is the CPU,
+// whose threads search() uses of itself. Throws as make_backend does; from the runner's calls comes
+// DeviceError where its device fails or has too little memory: 16 bytes a row and column, 8 a row and chain.
+std::unique_ptr<ChainRunner> make_chain_runner(const BackendChoice& choice);
 
 }  // namespace afp

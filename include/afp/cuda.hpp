@@ -16,6 +16,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,6 +76,37 @@ class Context {
  private:
   int device_;
   int multiprocessors_ = 0;
+};
+
+// What the candidates cost tensor blocks, [tensor][candidate], and each tensor's best one: the first of least
+// cost.
+struct TensorSetCosts {
+  std::vector<std::optional<TensorBlockCost>> costs;
+  std::vector<std::uint32_t> best;
+};
+
+// Tensors of one type whose Statistics are gathered and used on the device, all in one launch a step, however
+// many they are. It holds device memory: about 0.7 MB a tensor of BF16 or F16, 5 MB of F32; more under kl and
+// kl-seed. Unlike the calls of Context these allocate and wait. One thread at a time; the weights must stay
+// where they are.
+class TensorSet {
+ public:
+  // Gathers the Statistics. Throws UsageError for an empty set and for tensors of several types, DeviceError
+  // where memory is short.
+  TensorSet(const Context& context, std::span<const Weights> tensors, StreamHandle stream);
+  ~TensorSet();
+  TensorSet(const TensorSet&) = delete;
+  TensorSet& operator=(const TensorSet&) = delete;
+
+  std::vector<Statistics> statistics() const;
+
+  // As tensor_block_costs of afp/tensor_costs.hpp has them. Throws UsageError for a candidate whose block is
+  // not tensor and where there is none, InputError for weights that are not finite.
+  TensorSetCosts costs(Objective objective, std::span<const Encoding> candidates) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace afp::cuda

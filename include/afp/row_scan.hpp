@@ -17,7 +17,7 @@ namespace afp {
 
 // The scan of one candidate over one row, in the row's unit:
 //
-//     RowScan scan(codec, absmax, exponent);
+//     RowScan scan(codec, codec.tensor_scale, absmax, exponent);
 //     for (int f = 0; f < codec.format_count; ++f)
 //       for (scan.begin(f); !scan.done(); scan.take(errors, clipped))
 //         ...   // sums over the row: errors[i] under trial(i), i < asked(), and what exceeds limit()
@@ -28,14 +28,15 @@ class RowScan {
  public:
   static constexpr int kMostAsked = 3;
 
-  // `exponent` is block_exponent() of the row.
-  AFP_HD RowScan(const BlockCodec& codec, float absmax, int exponent)
+  // `codec` is not copied; `tensor_scale` is taken in place of its own. `exponent` is block_exponent() of the
+  // row.
+  AFP_HD RowScan(const BlockCodec& codec, float tensor_scale, float absmax, int exponent)
       : best_(absmax == 0.0f ? 0.0 : kInfinite),
         codec_(codec),
+        tensor_scale_(tensor_scale),
         absmax_(absmax),
         exponent_(exponent),
-        largest_(absmax * exp2_int(-exponent)),
-        unit_(codec.tensor_scale * exp2_int(-exponent)) {}
+        largest_(absmax * exp2_int(-exponent)) {}
 
   // Starts with the scales of one of the codec's Formats.
   AFP_HD void begin(int format) {
@@ -48,7 +49,7 @@ class RowScan {
       // Of few bits the one below s0 is worth a look nearly always, of many nearly never.
       at_a_time_ = shape.bits() > 5 ? 1 : 2;
     } else {
-      next_ = static_cast<int>(ue4m3_scan_top(ue4m3_first(shape, absmax_ / codec_.tensor_scale)));
+      next_ = static_cast<int>(ue4m3_scan_top(ue4m3_first(shape, absmax_ / tensor_scale_)));
       lowest_ = 1;
       at_a_time_ = kMostAsked;
     }
@@ -96,15 +97,15 @@ class RowScan {
   // Of a byte without the mark of its Format, exact.
   AFP_HD float scale_of(int byte) const {
     if (codec_.is_e8m0()) return bits_float(static_cast<std::uint32_t>(byte - exponent_) << 23);
-    return ue4m3_value(static_cast<std::uint32_t>(byte)) * unit_;
+    return ue4m3_value(static_cast<std::uint32_t>(byte)) * (tensor_scale_ * exp2_int(-exponent_));
   }
 
   double best_;
-  BlockCodec codec_;
+  const BlockCodec& codec_;
+  float tensor_scale_;
   float absmax_;
   int exponent_;
   float largest_;  // absmax in the row's unit
-  float unit_;     // of bytes, likewise: under ue4m3 the tensor's scale, a power of two
 
   Rounding rounding_;
   std::uint32_t mark_ = 0;
