@@ -30,6 +30,13 @@ struct alignas(16) CodeRounding {
   }
 };
 
+// The first or the second, member by member: registers, where a reference would be an address.
+__device__ inline CodeRounding choose(const CodeRounding& first, const CodeRounding& second, bool is_second) {
+  return {is_second ? second.max_value : first.max_value,
+          is_second ? second.min_exponent : first.min_exponent, is_second ? second.factor : first.factor,
+          is_second ? second.offset : first.offset};
+}
+
 // Numbers of N alone.
 struct CodePacking {
   std::uint32_t sign_bits;      // of four codes in bytes
