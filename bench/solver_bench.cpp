@@ -1,12 +1,15 @@
 // The solvers on tables that look like a model's: time, gap, and distance from the exact solver's cost. Times
-// are of one thread's processor time unless the name says otherwise.
+// are of one thread's processor time unless the name says otherwise. Where there is a GPU, annealing by many
+// chains on it.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "afp/chain_runner.hpp"
 #include "afp/search.hpp"
 #include "harness.hpp"
 
@@ -104,6 +107,30 @@ void add_solver(Method method, std::size_t rows, std::size_t columns, double bud
   });
 }
 
+// Wall-clock time of a whole search, its host's part included.
+void add_anneal_on_device(std::size_t rows, std::size_t columns, std::uint32_t chains, ChainRunner& runner) {
+  const std::string name =
+      "anneal/" + problem_name(rows, columns, 0.5) + "/device/chains:" + std::to_string(chains);
+  add(name, [=, &runner](benchmark::State& state) {
+    const SearchProblem problem = synthetic_model(rows, columns, 0.5, 1);
+    SearchOptions options;
+    options.method = Method::anneal;
+    options.chains = chains;
+    options.runner = &runner;
+    SearchResult result;
+    double seconds = std::numeric_limits<double>::infinity();
+    for (auto _ : state) {
+      result = search(problem, options);
+      seconds = std::min(seconds, result.seconds);
+    }
+    state.counters["ms"] = 1e3 * seconds;
+    state.counters["gap_%"] = 100.0 * result.gap;
+    state.counters["evaluations"] = static_cast<double>(result.evaluations);
+    state.counters["over_exact_%"] = 100.0 * (result.cost / search(problem, {}).cost - 1.0);
+    state.counters["Mevaluations/s"] = static_cast<double>(result.evaluations) / seconds / 1e6;
+  });
+}
+
 void add_front(std::size_t rows, std::size_t columns) {
   add("front/" + std::to_string(rows) + "x" + std::to_string(columns), [=](benchmark::State& state) {
     const SearchProblem problem = synthetic_model(rows, columns, std::nullopt, 1);
@@ -113,7 +140,7 @@ void add_front(std::size_t rows, std::size_t columns) {
   });
 }
 
-void add_all() {
+void add_all(ChainRunner* device) {
   for (const double budget : {0.1, 0.5, 0.8}) {
     add_solver(Method::exact, 224, 7, budget, 1);
     add_solver(Method::exact, 1'000, 100, budget, 1);
@@ -130,12 +157,18 @@ void add_all() {
     add_solver(Method::genetic, 224, 7, budget, 1);
   }
   for (const std::size_t rows : {1, 5, 20}) add_solver(Method::bayes, rows, 33, 0.5, 1);
+  if (device == nullptr) return;
+  for (const std::uint32_t chains : {16, 256, 4096, 16'384}) {
+    add_anneal_on_device(224, 7, chains, *device);
+    add_anneal_on_device(1'000, 100, chains, *device);
+  }
 }
 
 }  // namespace
 }  // namespace afp::bench
 
 int main(int argc, char** argv) {
-  afp::bench::add_all();
+  const std::unique_ptr<afp::ChainRunner> device = afp::make_chain_runner({});
+  afp::bench::add_all(device.get());
   return afp::bench::run(argc, argv);
 }

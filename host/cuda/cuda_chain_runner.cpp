@@ -38,7 +38,15 @@ CudaChainRunner::CudaChainRunner(int device) : device_(device) {
   stream_.emplace();
 }
 
-CudaChainRunner::~CudaChainRunner() = default;
+// The device may have failed: what cannot be freed then goes with the process.
+CudaChainRunner::~CudaChainRunner() {
+  int former = 0;
+  const bool is_known = cudaGetDevice(&former) == cudaSuccess;
+  (void)cudaSetDevice(device_);
+  memory_.release();
+  stream_.reset();
+  if (is_known) (void)cudaSetDevice(former);
+}
 
 template <class T>
 void CudaChainRunner::read(const T* from, std::span<T> to) {

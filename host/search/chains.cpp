@@ -8,8 +8,8 @@
 namespace afp::search_detail {
 namespace {
 
-// A level. One repair takes as long as ten thousand steps: those of all of many chains would take longer than
-// the steps.
+// After a level. A repair takes as long as thousands of steps: those of all of many chains would take longer
+// than the steps do.
 constexpr std::size_t kMostRepairs = 16;
 
 }  // namespace
