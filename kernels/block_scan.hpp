@@ -10,8 +10,8 @@ namespace afp::kernels {
 // The sum of this lane's value and those of the lanes before.
 template <class T>
 __device__ inline T warp_inclusive_sum(T value) {
-  const int lane = static_cast<int>(threadIdx.x % kWarp);
-  for (int distance = 1; distance < kWarp; distance *= 2) {
+  const unsigned lane = threadIdx.x % kWarp;
+  for (unsigned distance = 1; distance < kWarp; distance *= 2) {
     const T before = __shfl_up_sync(kAllLanes, value, distance);
     if (lane >= distance) value += before;
   }

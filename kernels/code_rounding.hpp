@@ -17,7 +17,7 @@
 namespace afp::kernels {
 
 // A Format's numbers.
-struct CodeRounding {
+struct alignas(16) CodeRounding {
   float max_value;
   std::uint32_t min_exponent;  // exponent field of the smallest normal value as float32
   std::uint32_t factor;        // 2^23 + 2^M

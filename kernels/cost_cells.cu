@@ -3,7 +3,7 @@
 //
 // Ceiling: instructions; a weight is read once. Those of a scale that is tried are as in search_cells.cu.
 // Under e8m0 ten of the 28 Formats of N = 2 .. 8 have E >= 4, and where all blocks of a warp lie among their
-// normal values four sums serve these (RelativeErrors); the others try about two scales each: in all some 380
+// normal values four sums serve these (RelativeErrors); the others try about two scales each: in all some 360
 // instructions a weight for the 28. Under ue4m3, Formats have no more in common than quotients, which are one
 // instruction of six or more: each is scanned by itself.
 #include "afp/block_sample.hpp"
@@ -11,6 +11,7 @@
 #include "kernels/cost_cells.hpp"
 #include "kernels/device.hpp"
 #include "kernels/held_cell.hpp"
+#include "kernels/strip_cells.hpp"
 
 namespace afp::kernels {
 namespace {
@@ -42,7 +43,6 @@ class TakenCells {
   __device__ unsigned cell_of(unsigned slot) const {
     std::uint64_t cell = slot;
     if (one_in_ != 1) {
-      if (slot >= slots_) return kNone;
       const std::uint64_t unit = sampled_unit(first_group_ + slot / kSampleCells, one_in_, units_);
       if (unit < first_unit_) return kNone;
       cell = (unit - first_unit_) * kSampleCells + slot % kSampleCells;
@@ -60,7 +60,7 @@ class TakenCells {
 // Errors of magnitudes rounded to M bits of their own, for the M of wide Formats under e8m0: what each of
 // these costs a block that has none of its subnormal values and does not clip. No scale can do better.
 struct RelativeErrors {
-  float smallest;  // magnitude of the block but zero
+  float smallest;  // magnitude of the thread's but zero
   float errors[kWideMantissas];
 };
 
@@ -86,9 +86,7 @@ __device__ bool is_relative(const HeldCell<kWeights, kThreads>& cell, const Bloc
   const int x = e8m0_first_exponent(format.exponents, facts.absmax) - facts.exponent;
   const float scale = bits_float(static_cast<std::uint32_t>(x + 127) << 23);
   const float least = scale * format.rounding.min_normal;
-  const bool exact =
-      facts.absmax == 0.0f || (facts.first <= scale * format.rounding.max_value && least <= smallest);
-  return !cell.any(!exact);
+  return !cell.any(facts.largest > scale * format.rounding.max_value || least > smallest);
 }
 
 template <int kWeights, int kThreads>

@@ -1,6 +1,7 @@
-// Ceiling: memory, 2 (F32: 4) + N / 8 bytes a weight, most of it written. A warp brings the 128 N bytes of
-// 1024 codes to shared memory in 16-byte vectors, however they are aligned; a thread then decodes one 16-byte
-// vector of weights at a time.
+// Ceiling: memory, 2 (F32: 4) + N / 8 bytes a weight, most of it written. A warp brings the 128 N bytes of 1024
+// codes to shared memory in 16-byte vectors, however they are aligned; a thread then decodes one 16-byte vector
+// of weights at a time. On sm_90 12 instructions a bf16 weight, a third of them for the integer pipe: at the
+// ceiling about two thirds of what a multiprocessor can issue.
 #include "kernels/code_space.hpp"
 #include "kernels/code_values.hpp"
 #include "kernels/dequantize.hpp"
@@ -69,6 +70,25 @@ __device__ inline float saturate(float value, float largest) {
   return fmaxf(fminf(value, largest), -largest);
 }
 
+// The weights of a vector, all of one block: their codes begin at bit `shift` % 32 of words[0].
+template <DType dtype>
+__device__ void decode_vector(const DequantizeTask& task, const std::uint32_t (&words)[3],
+                              std::uint32_t shift, const CodeValues& values, float scale, float tensor_scale,
+                              float (&weights)[Output<dtype>::kWeights]) {
+  using Out = Output<dtype>;
+  std::uint32_t fours[2] = {__funnelshift_r(words[0], words[1], shift), 0};
+  if constexpr (dtype != DType::F32) {
+    const std::uint32_t high = __funnelshift_r(words[1], words[2], shift);
+    fours[1] =
+        static_cast<std::uint32_t>((static_cast<std::uint64_t>(high) << 32 | fours[0]) >> (4 * task.bits));
+  }
+  for (int j = 0; j < Out::kWeights; ++j)
+    weights[j] = values.value(fours[j / 4] * task.to_top[j % 4]) * scale * tensor_scale;
+  // Rounding is monotone: where the largest value fits, all do.
+  if (!(values.largest_value * scale * tensor_scale <= Out::kLargest))
+    for (int j = 0; j < Out::kWeights; ++j) weights[j] = saturate(weights[j], Out::kLargest);
+}
+
 // Bytes [begin, begin + 16) of the codes, counted from the 16-byte boundary before them; those outside the
 // codes are not read.
 __device__ uint4 load_misaligned_codes(const DequantizeTask& task, std::uint64_t begin,
@@ -128,25 +148,47 @@ __global__ __launch_bounds__(kThreads, 5) void dequantize_flat_kernel(const Dequ
     const CodeValues values =
         choose(task.values[0], task.values[1], kPair && (bytes[k] & kUe4m3Alternative) != 0);
     const float scale = task.scale_bytes.scale(bytes[k]);
-    const std::uint32_t* const window = words + bit / 32;
-    std::uint32_t fours[2] = {__funnelshift_r(window[0], window[1], bit), 0};
-    if constexpr (dtype != DType::F32) {
-      const std::uint32_t high = __funnelshift_r(window[1], window[2], bit);
-      fours[1] =
-          static_cast<std::uint32_t>((static_cast<std::uint64_t>(high) << 32 | fours[0]) >> (4 * task.bits));
-    }
+    const std::uint32_t* const at = words + bit / 32;
+    const std::uint32_t window[3] = {at[0], at[1], at[2]};
     float weights[Out::kWeights];
-    for (int j = 0; j < Out::kWeights; ++j)
-      weights[j] = values.value(fours[j / 4] * task.to_top[j % 4]) * scale * tensor_scale;
-    // Rounding is monotone: where the largest value fits, all do.
-    if (!(values.largest_value * scale * tensor_scale <= Out::kLargest))
-      for (int j = 0; j < Out::kWeights; ++j) weights[j] = saturate(weights[j], Out::kLargest);
+    decode_vector<dtype>(task, window, bit, values, scale, tensor_scale, weights);
     __stcs(out + k * kWarp, Out::vector(weights));
   }
 }
 
-// Any shape and alignment, and what is left of a flat range, weights from `begin` on: a thread takes the
-// weights of an aligned vector one by one, wherever their codes are.
+// A vector of weights of one row, and of two blocks at most, wherever its codes are; false: so near an end of
+// the codes that the words around them may be no memory.
+template <DType dtype>
+__device__ bool decode_within_row(const DequantizeTask& task, std::uint64_t code, std::uint64_t row,
+                                  float tensor_scale, float (&weights)[Output<dtype>::kWeights]) {
+  constexpr int kWeights = Output<dtype>::kWeights;
+  const std::uint64_t bit = code * static_cast<std::uint64_t>(task.bits);
+  const std::uint8_t* const at = task.codes + bit / 8;
+  const auto misaligned = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(at) % 4);
+  if (bit / 8 < misaligned || bit / 8 - misaligned + 12 > task.code_bytes) return false;
+  const auto* const from = reinterpret_cast<const std::uint32_t*>(at - misaligned);
+  const std::uint32_t words[3] = {from[0], from[1], from[2]};
+  const std::uint32_t shift = 8 * misaligned + static_cast<std::uint32_t>(bit % 8);
+  const auto decode = [&](std::uint64_t block, float(&result)[kWeights]) {
+    const std::uint32_t byte = task.scales[block];
+    const CodeValues values = choose(task.values[0], task.values[1], task.scale_bytes.is_second(byte));
+    decode_vector<dtype>(task, words, shift, values, task.scale_bytes.scale(byte), tensor_scale, result);
+  };
+  const std::uint64_t first = task.space.scale_index(code, row);
+  const std::uint64_t last = task.space.scale_index(code + kWeights - 1, row);
+  decode(first, weights);
+  if (last != first) {
+    float others[kWeights];
+    decode(last, others);
+    const int end = static_cast<int>((last << task.space.scale_shift) - code);
+    for (int j = 0; j < kWeights; ++j)
+      if (j >= end) weights[j] = others[j];
+  }
+  return true;
+}
+
+// Any shape and alignment, and what is left of a flat range, weights from `begin` on: a thread takes an
+// aligned vector of weights, at the ends of rows one by one.
 template <DType dtype>
 __global__ __launch_bounds__(kThreads) void dequantize_any_kernel(const DequantizeTask task,
                                                                   std::uint64_t begin,
@@ -165,6 +207,14 @@ __global__ __launch_bounds__(kThreads) void dequantize_any_kernel(const Dequanti
   std::uint64_t column, row;
   row = space.by_column.divide(space.first_code + first, column);
   float weights[Out::kWeights] = {};
+  std::byte* const to = task.weights + (first - skip) * weight_bytes(dtype);
+  if (skip == 0 && end == Out::kWeights && column + Out::kWeights <= space.columns &&
+      decode_within_row<dtype>(task, row * space.row_codes + column - space.first_code, row, tensor_scale,
+                               weights)) {
+    __stcs(reinterpret_cast<uint4*>(to), Out::vector(weights));
+    return;
+  }
+#pragma unroll
   for (int j = 0; j < Out::kWeights; ++j) {
     if (j < skip || j >= end) continue;
     const std::uint64_t code = row * space.row_codes + column - space.first_code;
@@ -179,7 +229,6 @@ __global__ __launch_bounds__(kThreads) void dequantize_any_kernel(const Dequanti
     }
   }
   const uint4 vector = Out::vector(weights);
-  std::byte* const to = task.weights + (first - skip) * weight_bytes(dtype);
   if (skip == 0 && end == Out::kWeights)
     *reinterpret_cast<uint4*>(to) = vector;
   else

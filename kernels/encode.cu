@@ -1,7 +1,8 @@
 // Ceiling: memory, 2 (F32: 4) + N / 8 bytes a weight. A thread loads four vectors of 8 weights (two of 4 of
 // F32) before it needs the first: 64 bytes (F32: 128) in flight a thread, 64 KiB a multiprocessor at 1024
 // threads. What a warp packs, 128 N bytes of 1024 weights, passes through shared memory and leaves in 16-byte
-// vectors whatever N.
+// vectors whatever N. On sm_90 12 instructions a bf16 weight at N = 4 (15 at N = 7), half of them for the
+// integer pipe: at the ceiling about two thirds of what a multiprocessor can issue.
 #include "kernels/code_rounding.hpp"
 #include "kernels/code_space.hpp"
 #include "kernels/device.hpp"
@@ -80,12 +81,21 @@ __device__ Group<dtype> load_group(const std::byte* weights, int count) {
   return group;
 }
 
-// Reciprocals of all scale bytes, by the threads of a block together.
-__device__ void fill_reciprocals(const EncodeTask& task, float* reciprocals) {
-  BlockCodec codec = task.codec;
-  if (task.tensor_scale != nullptr) codec.tensor_scale = *task.tensor_scale;
-  reciprocals[threadIdx.x] = codec.reciprocal(threadIdx.x);
-}
+// What scale bytes mean: r of all of them, and the two Formats' numbers, whose place is the byte's bit 7.
+struct ScaleTables {
+  float reciprocals[256];
+  CodeRounding roundings[2];
+
+  // By the threads of a block together; a barrier follows.
+  __device__ void fill(const EncodeTask& task) {
+    BlockCodec codec = task.codec;
+    if (task.tensor_scale != nullptr) codec.tensor_scale = *task.tensor_scale;
+    reciprocals[threadIdx.x] = codec.reciprocal(threadIdx.x);
+    if (threadIdx.x == 0) roundings[0] = task.rounding[0];
+    if (threadIdx.x == kWarp) roundings[1] = task.rounding[1];
+  }
+};
+static_assert(kThreads == 256);
 
 // A thread's groups of weights, the scale bytes of their blocks, and what becomes of them.
 template <DType dtype>
@@ -94,13 +104,12 @@ struct GroupsInHand {
   std::uint32_t bytes[kSteps];
 
   template <bool kPair>
-  __device__ void encode(const EncodeTask& task, const float* reciprocals, std::uint8_t* staged) const {
+  __device__ void encode(const EncodeTask& task, const ScaleTables& tables, std::uint8_t* staged) const {
     std::uint32_t codes[kSteps][2];
 #pragma unroll
     for (int k = 0; k < kSteps; ++k) {
-      const CodeRounding rounding =
-          choose(task.rounding[0], task.rounding[1], kPair && (bytes[k] & kUe4m3Alternative) != 0);
-      const float reciprocal = reciprocals[bytes[k]];
+      const CodeRounding rounding = kPair ? tables.roundings[bytes[k] / kUe4m3Alternative] : task.rounding[0];
+      const float reciprocal = tables.reciprocals[bytes[k]];
       for (int half = 0; half < 2; ++half) {
         const float w[4] = {weights[k].weight(4 * half), weights[k].weight(4 * half + 1),
                             weights[k].weight(4 * half + 2), weights[k].weight(4 * half + 3)};
@@ -164,7 +173,7 @@ __device__ void load_flat(const EncodeTask& task, std::uint32_t warp_tile, Group
 
 template <DType dtype, bool kPair>
 __global__ __launch_bounds__(kThreads, 4) void encode_flat_kernel(const EncodeTask task) {
-  AFP_SHARED(float, reciprocals, 256);
+  AFP_SHARED(ScaleTables, tables, 1);
   AFP_SHARED(uint4, staged_vectors, kThreads / kWarp * kMostWarpBytes / 16);
   const std::uint32_t lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   uint4* const staged = staged_vectors + warp * (kMostWarpBytes / 16);
@@ -173,10 +182,10 @@ __global__ __launch_bounds__(kThreads, 4) void encode_flat_kernel(const EncodeTa
   const std::uint32_t stride = gridDim.x * (kThreads / kWarp);
   GroupsInHand<dtype> groups;
   if (tile < task.warp_tiles) load_flat(task, tile, groups);
-  fill_reciprocals(task, reciprocals);  // while the first loads are on their way
+  tables[0].fill(task);  // while the first loads are on their way
   __syncthreads();
   while (tile < task.warp_tiles) {
-    groups.template encode<kPair>(task, reciprocals, reinterpret_cast<std::uint8_t*>(staged));
+    groups.template encode<kPair>(task, tables[0], reinterpret_cast<std::uint8_t*>(staged));
     __syncwarp();
     auto* const codes = reinterpret_cast<uint4*>(task.codes) + std::uint64_t{tile} * vectors + lane;
     if (lane < vectors) __stcs(codes, staged[lane]);
@@ -191,12 +200,12 @@ __global__ __launch_bounds__(kThreads, 4) void encode_flat_kernel(const EncodeTa
 // Any shape and alignment, and what is left of a flat range: codes from task.warp_tiles warps on.
 template <DType dtype>
 __global__ __launch_bounds__(kThreads) void encode_any_kernel(const EncodeTask task) {
-  AFP_SHARED(float, reciprocals, 256);
+  AFP_SHARED(ScaleTables, tables, 1);
   AFP_SHARED(uint4, staged_vectors, kThreads / kWarp * kMostWarpBytes / 16);
   const std::uint32_t lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   auto* const staged = reinterpret_cast<std::uint8_t*>(staged_vectors + warp * (kMostWarpBytes / 16));
   const CodeSpace& space = task.space;
-  fill_reciprocals(task, reciprocals);
+  tables[0].fill(task);
   __syncthreads();
   const std::uint64_t warp_first =
       (std::uint64_t{task.warp_tiles} + std::uint64_t{blockIdx.x} * (kThreads / kWarp) + warp) * kWarpCodes;
@@ -210,13 +219,14 @@ __global__ __launch_bounds__(kThreads) void encode_any_kernel(const EncodeTask t
     groups.weights[k] = load_group<dtype>(task.weights + cursor.weight(space) * weight_bytes(dtype), count);
     groups.bytes[k] = count == 0 ? 0 : task.scales[cursor.scale_index(space)];
   }
-  groups.template encode<true>(task, reciprocals, staged);
+  groups.template encode<true>(task, tables[0], staged);
   __syncwarp();
   const std::uint64_t bits = static_cast<std::uint64_t>(task.bits);
   const std::uint64_t left = (space.codes - warp_first) / 8 * bits;  // bytes
   std::uint8_t* const codes = task.codes + warp_first / 8 * bits;
+  const bool is_aligned = reinterpret_cast<std::uintptr_t>(codes) % sizeof(uint4) == 0;
   for (std::uint64_t begin = 16 * lane; begin < kWarpCodes / 8 * bits; begin += 16 * kWarp) {
-    if (begin + 16 <= left) {
+    if (is_aligned && begin + 16 <= left) {
       *reinterpret_cast<uint4*>(codes + begin) = *reinterpret_cast<const uint4*>(staged + begin);
     } else {
       for (std::uint64_t i = begin; i < begin + 16 && i < left; ++i) codes[i] = staged[i];
@@ -227,11 +237,13 @@ __global__ __launch_bounds__(kThreads) void encode_any_kernel(const EncodeTask t
 template <DType dtype>
 cudaError_t launch_encode(EncodeTask& task, cudaStream_t stream) {
   constexpr std::uint64_t kWarps = kThreads / kWarp;
-  const bool is_flat =
-      task.space.is_flat && reinterpret_cast<std::uintptr_t>(task.weights) % sizeof(uint4) == 0;
+  const bool is_flat = task.space.is_flat && (reinterpret_cast<std::uintptr_t>(task.weights) |
+                                              reinterpret_cast<std::uintptr_t>(task.codes)) %
+                                                     sizeof(uint4) ==
+                                                 0;
   if (is_flat && task.space.weights >= kWarpCodes) {
     task.warp_tiles = static_cast<std::uint32_t>(task.space.weights / kWarpCodes);
-    // Tiles of a block share the reciprocals.
+    // Tiles of a block share the tables.
     const std::uint64_t tiles = ceil_div(std::uint64_t{task.warp_tiles}, kWarps);
     const dim3 grid(static_cast<unsigned>(ceil_div(tiles, tiles / task.many_blocks + 1)));
     const cudaError_t error = launch(

@@ -16,7 +16,7 @@ struct Encode {
   BlockCodec codec;
   const float* tensor_scale;   // in device memory, in place of the codec's; or null
   const std::uint8_t* scales;  // bytes of the piece's blocks; of a tensor block its one byte
-  std::uint8_t* codes;         // aligned to 16 bytes
+  std::uint8_t* codes;         // faster where aligned to 16 bytes, as the weights
   // From about twice as many on, blocks encode several tiles of 8192 weights each.
   std::uint32_t many_blocks = 4096;
 };

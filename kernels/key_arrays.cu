@@ -39,28 +39,27 @@ __global__ void __launch_bounds__(kThreads) lay_out_kernel(LayOutKeys task) {
   AFP_SHARED(std::uint32_t, occupied_groups, kWarps);
   AFP_SHARED(std::uint32_t, extremes, 2 * kWarps);
   AFP_SHARED(unsigned long long, totals, kWarps);
-  const KeyTensor tensor = task.tensors[blockIdx.x];
+  const KeyTensor& tensor = task.tensors[blockIdx.x];
   const StatisticsTables& tables = tensor.tables;
   const KeyArrays& keys = tensor.keys;
+  const unsigned long long* const all_counts = tables.count;
+  std::uint64_t* const prefix = keys.prefix;
   const bool is_f32 = task.dtype == DType::F32;
   const std::uint32_t finite = finite_keys_of(task.dtype);
-  const std::uint64_t zeros = is_f32 ? tables.count_base[0] : tables.count[0];
-  const unsigned warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  const std::uint64_t zeros = is_f32 ? tables.count_base[0] : all_counts[0];
 
   std::uint64_t running = 0;               // weights of the tiles before, zeros left out
   std::uint32_t slots = 0;                 // of the tiles before
   std::uint32_t last = 0, first_down = 0;  // the last key with weights, and 2^16 less the first; 0: none
-  unsigned long long nonfinite = 0;
   constexpr unsigned kAhead = 4;
   for (std::uint32_t tile = 0; tile < keys_of(task.dtype); tile += kAhead * kThreads) {
     std::uint64_t counts[kAhead];
 #pragma unroll
-    for (unsigned a = 0; a < kAhead; ++a) counts[a] = tables.count[tile + a * kThreads + threadIdx.x];
+    for (unsigned a = 0; a < kAhead; ++a) counts[a] = all_counts[tile + a * kThreads + threadIdx.x];
 #pragma unroll
     for (unsigned a = 0; a < kAhead; ++a) {
       const std::uint32_t key = tile + a * kThreads + threadIdx.x;
       const bool is_finite = key < finite;
-      if (!is_finite) nonfinite += counts[a];
       const std::uint64_t count = is_finite ? counts[a] : 0, stored = count - (key == 0 ? zeros : 0);
       if (stored != 0) {
         last = last < key + 1 ? key + 1 : last;
@@ -68,19 +67,20 @@ __global__ void __launch_bounds__(kThreads) lay_out_kernel(LayOutKeys task) {
         first_down = first_down < down ? down : first_down;
       }
       if (!__syncthreads_or(count != 0)) {  // also parts the tiles' uses of shared memory
-        if (is_finite && keys.prefix != nullptr) {
-          keys.prefix[key] = running;
+        if (is_finite && prefix != nullptr) {
+          prefix[key] = running;
           if (is_f32) keys.on_base[key] = 0;
         }
         continue;
       }
+      const unsigned warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
       const bool is_occupied = __ballot_sync(kAllLanes, count != 0) != 0;
       if (lane == 0) occupied_groups[warp] = is_occupied ? 1 : 0;
       const BlockSum<std::uint64_t> before = block_exclusive_sum(stored, sums);
       const unsigned groups = __ballot_sync(kAllLanes, occupied_groups[lane] != 0);
       const std::uint64_t count_base = !is_f32 ? count : is_finite && count != 0 ? tables.count_base[key] : 0;
-      if (is_finite && keys.prefix != nullptr) {
-        keys.prefix[key] = running + before.before;
+      if (is_finite && prefix != nullptr) {
+        prefix[key] = running + before.before;
         if (is_f32) keys.on_base[key] = count_base - (key == 0 ? zeros : 0);
       }
       running += before.all;
@@ -94,6 +94,9 @@ __global__ void __launch_bounds__(kThreads) lay_out_kernel(LayOutKeys task) {
       slots += static_cast<std::uint32_t>(__popc(groups)) * kWarp;
     }
   }
+  unsigned long long nonfinite = 0;
+  for (std::uint32_t key = finite + threadIdx.x; key < keys_of(task.dtype); key += kThreads)
+    nonfinite += all_counts[key];
   last = block_reduce(last, Largest(), 0u, extremes);
   first_down = block_reduce(first_down, Largest(), 0u, extremes + kWarps);
   nonfinite = block_reduce(nonfinite, Sum(), 0ull, totals);
@@ -116,10 +119,10 @@ __global__ void __launch_bounds__(kThreads) lay_out_kernel(LayOutKeys task) {
     if (tensor.limit_is_largest && largest > 0.0f) facts.limit = largest;
   }
   facts.within = facts.weights;
-  if (keys.prefix != nullptr) {
-    keys.prefix[finite] = running;
-    const CumulativeCounts sums_below{task.dtype,    0,           finite,      facts.zeros,
-                                      facts.weights, keys.prefix, keys.on_base};
+  if (prefix != nullptr) {
+    prefix[finite] = running;
+    const CumulativeCounts sums_below{task.dtype,    0,      finite,      facts.zeros,
+                                      facts.weights, prefix, keys.on_base};
     if (!is_f32 && facts.limit < facts.absmax)
       facts.within = sums_below.below(static_cast<double>(facts.limit), true);
   }

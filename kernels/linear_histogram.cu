@@ -2,12 +2,12 @@
 //
 // Ceiling: shared memory atomics, 3.5 turns of the banks for a warp's 32 weights at random bins, one for
 // equal ones. A product of float32 finds the bin of nearly all weights; those it leaves too near an edge to
-// tell, one in 2^22 / bins at random, are placed by the definition. Histograms of more bins than shared
+// tell, one in 2^21 / bins at random, are placed by the definition. Histograms of more bins than shared
 // memory holds are counted in global memory.
 #include "afp/linear_histogram.hpp"
 #include "kernels/atomics.hpp"
 #include "kernels/chunk_runs.hpp"
-#include "kernels/device_piece.hpp"
+#include "kernels/half_conversion.hpp"
 #include "kernels/linear_histogram.hpp"
 
 namespace afp::kernels {
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kThreads, 1) histogram_kernel(const HistogramT
   const auto as_float = [](unsigned bits) {
     if constexpr (kDType == DType::F32) return bits_float(bits);
     if constexpr (kDType == DType::BF16) return bf16_to_float(static_cast<std::uint16_t>(bits));
-    return f16_to_float(static_cast<std::uint16_t>(bits));
+    return half_to_float(static_cast<std::uint16_t>(bits));
   };
   for_each_run(task.work, task.tensors, task.chunks, kHistogramChunk, kMostChunks,
                [&](const HistogramTensor& tensor, std::uint64_t first, std::uint64_t count) {

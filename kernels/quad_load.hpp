@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "afp/block_grid.hpp"
+#include "kernels/cell_load.hpp"
 #include "kernels/held_cell.hpp"
 
 namespace afp::kernels {
@@ -27,6 +28,15 @@ __device__ inline void transpose_quad(std::uint32_t (&words)[kQuad]) {
       words[i + distance] = upper ? high : other;
     }
   }
+}
+
+// Two 16-bit weights a word.
+template <bool kBf16, int kVectors>
+__device__ inline void halves_to_floats(const std::uint32_t (&words)[kVectors][kQuad],
+                                        float (&weights)[kQuadWeights]) {
+#pragma unroll
+  for (int i = 0; i < kQuadWeights; ++i)
+    weights[i] = half_to_float(words[i / 8][i / 2 % kQuad], i % 2, kBf16);
 }
 
 // As load_cell, of the cell of `count` weights at `cell`, zeros behind them; all threads of a warp together.
@@ -57,19 +67,21 @@ __device__ inline void load_quad(DType dtype, const std::byte* cell, int count,
   uint4 loaded[kVectors];
 #pragma unroll
   for (int i = 0; i < kVectors; ++i) loaded[i] = kQuad * i + u < end ? vectors[kQuad * i + u] : uint4{};
+  std::uint32_t words[kVectors][kQuad];
 #pragma unroll
   for (int i = 0; i < kVectors; ++i) {
     const uint4 v = loaded[i];
     // Weights r and r + 4 of the vector are thread r's.
-    std::uint32_t words[kQuad] = {(v.x & 0xFFFFu) | v.z << 16, v.x >> 16 | (v.z & 0xFFFF0000u),
-                                  (v.y & 0xFFFFu) | v.w << 16, v.y >> 16 | (v.w & 0xFFFF0000u)};
-    transpose_quad(words);
-#pragma unroll
-    for (int t = 0; t < kQuad; ++t) {
-      weights[8 * i + 2 * t] = half_to_float(words[t], 0, dtype == DType::BF16);
-      weights[8 * i + 2 * t + 1] = half_to_float(words[t], 1, dtype == DType::BF16);
-    }
+    words[i][0] = __byte_perm(v.x, v.z, 0x5410);
+    words[i][1] = __byte_perm(v.x, v.z, 0x7632);
+    words[i][2] = __byte_perm(v.y, v.w, 0x5410);
+    words[i][3] = __byte_perm(v.y, v.w, 0x7632);
+    transpose_quad(words[i]);
   }
+  if (dtype == DType::BF16)
+    halves_to_floats<true>(words, weights);
+  else
+    halves_to_floats<false>(words, weights);
 }
 
 }  // namespace afp::kernels

@@ -7,6 +7,7 @@
 #include "kernels/device.hpp"
 #include "kernels/quad_load.hpp"
 #include "kernels/score_segments.hpp"
+#include "kernels/strip_cells.hpp"
 
 namespace afp::kernels {
 namespace {
@@ -31,7 +32,7 @@ struct ScaleInUse {
 };
 
 // Block (x, y): strip x, scales 8 y and what follows.
-__global__ __launch_bounds__(kThreads, 2) void score_strip(ScoreSegments task) {
+__global__ __launch_bounds__(kThreads, 3) void score_strip(ScoreSegments task) {
   AFP_SHARED(float, errors, 2 * kScales * kStride);  // [buffer][scale][cell of the tile]
   AFP_SHARED(float, clipped, 2 * kScales * kStride);
   const DevicePiece& piece = task.piece;

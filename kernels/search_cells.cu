@@ -4,19 +4,20 @@
 // Ceiling: instructions. 2 + N / 8 bytes a weight are moved (F32: 4 + N / 8), which at 4 TB/s would be 1.6 T
 // weights/s at N = 4. Instructions a weight, as sm_90a has them, blocks of 32:
 //
-//     8    loading, the two largest, signs, normalizing, the sum of squares
+//     7    loading, the largest, signs, normalizing, the sum of squares
 //     5    a scale that is tried under e8m0 if E = 1, else 7; one more where something clips
 //     6    one under ue4m3 if E = 1, else 8; without mantissa bits 10; one more where something clips
 //     1    what a block decides between two scales, shared by its weights
 //     11   encoding, packing, storing
 //
 // With ordinary weights a warp tries two scales under e8m0 at N = 4, and 12 of either Format of E1M2+E2M1, 8
-// of which nothing clips under: some 45 and 230 instructions a weight.
+// of which nothing clips under: some 40 and 220 instructions a weight.
 #include "afp/cell_sum.hpp"
 #include "kernels/cell_codes.hpp"
 #include "kernels/device.hpp"
 #include "kernels/held_cell.hpp"
 #include "kernels/search_cells.hpp"
+#include "kernels/strip_cells.hpp"
 
 namespace afp::kernels {
 namespace {

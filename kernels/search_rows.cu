@@ -3,9 +3,10 @@
 // a row, which adds up its cells through shared memory; beyond 24,576 weights a row is read again, from a
 // cache mostly, for every step of its scans.
 //
-// Ceiling: ALU. Of memory it takes 2 or 4 bytes a weight, once. Instructions a weight: 6 to load, transpose
-// and normalize, 9 a scale (of which 3 run at half rate), 4 for what clips, and a tenth more for sums and
-// control.
+// Ceiling: instructions. Of memory a kernel takes 2 or 4 bytes a weight, once. Of instructions a weight takes
+// about 18 until it is in its unit and the signal is known, 5 to 8 a scale of e8m0 and 5 to 11 of ue4m3, 4
+// for what clips, and a step of the scan 7 for its sums and control: some 55 for e8m0 at N = 4, where two
+// scales decide nearly always, 300 for a pair under ue4m3. An H200 issues 30 T a second.
 #include "afp/block_sample.hpp"
 #include "afp/cell_sum.hpp"
 #include "afp/row_scan.hpp"
@@ -25,7 +26,7 @@ constexpr int kMostTileCells = kMostThreads / kQuad;
 constexpr unsigned kRowStripCells = kStripWeights / kSegment;
 static_assert(kRowStripCells % (kTiledThreads / kQuad) == 0);
 
-// The rows of a piece that are taken, one a group of `one_in` rows of the tensor.
+// The rows of a piece that are taken: one of each group of `sample` rows of the tensor.
 struct RowTask {
   SearchRows search;
   std::uint64_t first_row, rows;  // of the tensor; of the piece
@@ -48,10 +49,15 @@ struct RowTask {
   AFP_HD std::uint64_t taken_row(std::uint64_t group) const {
     if (search.sample == 1) return group;
     const std::uint64_t row = sampled_unit(first_group + group, search.sample, search.piece.grid.rows);
-    return row < first_row || row - first_row > rows ? rows : row - first_row;
+    const std::uint64_t own = row - first_row;  // more than any where that is negative
+    return own < rows ? own : rows;
   }
   AFP_HD float tensor_scale(int candidate) const {
     return search.tensor_scale != nullptr ? *search.tensor_scale : search.candidates[candidate].tensor_scale;
+  }
+  // Of a row's results.
+  AFP_HD std::uint64_t place(std::uint64_t row, int candidate) const {
+    return static_cast<std::uint64_t>(candidate) * rows + row;
   }
   AFP_HD const std::byte* weights_of(std::uint64_t row) const {
     return search.piece.weights + row * row_bytes();
@@ -69,11 +75,14 @@ struct RowUnit {
                                 absmax_)) {}
 
   AFP_HD float normalizer() const { return exp2_int(-exponent); }
-  AFP_HD void store(const RowTask& task, std::uint64_t row, int candidate, const RowScan& scan,
-                    double signal) const {
-    const std::uint64_t place = static_cast<std::uint64_t>(candidate) * task.rows + row;
-    const double unit = square_unit(exponent);
-    task.search.row_sums[place] = {scan.best() * unit, signal * unit};
+  // The signal is stored before the scans, so that no register holds it meanwhile.
+  AFP_HD void store_signal(const RowTask& task, std::uint64_t row, double signal) const {
+    for (int c = 0; c < task.search.count; ++c)
+      task.search.row_sums[task.place(row, c)].signal = signal * square_unit(exponent);
+  }
+  AFP_HD void store(const RowTask& task, std::uint64_t row, int candidate, const RowScan& scan) const {
+    const std::uint64_t place = task.place(row, candidate);
+    task.search.row_sums[place].error = scan.best() * square_unit(exponent);
     if (task.search.scales != nullptr)
       task.search.scales[place] = static_cast<std::uint8_t>(scan.best_byte());
   }
@@ -145,8 +154,7 @@ class RowCell {
   HeldCell<kQuadWeights, kQuad> cell_;
 };
 
-// --- Rows of at most kWarpRow weights
-// --------------------------------------------------------------------------
+// --- Rows of at most kWarpRow weights ---
 
 // Over the cells of rows of `lanes` threads, as afp/block_grid.hpp has it: a row has no more than 16 cells.
 __device__ inline double team_total(float value, int lanes) {
@@ -176,6 +184,7 @@ __global__ __launch_bounds__(kShortThreads, 6) void search_short_rows(RowTask ta
   const RowUnit unit(task, absmax);
   cell.normalize(unit.normalizer());
   const double signal = team_total(cell.signal(), lanes);
+  if (taken && member == 0) unit.store_signal(task, row, signal);
   for (int c = 0; c < task.search.count; ++c) {
     const BlockCodec& codec = task.search.candidates[c];
     RowScan scan(codec, task.tensor_scale(c), unit.absmax, unit.exponent);
@@ -187,12 +196,11 @@ __global__ __launch_bounds__(kShortThreads, 6) void search_short_rows(RowTask ta
         scan.take(errors, quad_value(total, RowCell::kClipped));
       }
     }
-    if (taken && member == 0) unit.store(task, row, c, scan, signal);
+    if (taken && member == 0) unit.store(task, row, c, scan);
   }
 }
 
-// --- Longer rows
-// -----------------------------------------------------------------------------------------------
+// --- Longer rows ---
 
 // A row in the hands of a block: a tile of cells at a time, blockDim.x / 4 of them.
 template <bool kResident>
@@ -228,8 +236,8 @@ class LongRow {
   template <class Costs>
   __device__ void totals(const Costs& costs, double (&totals)[RowCell::kQuantities]) {
     const unsigned lane = threadIdx.x % kWarp;
-    const unsigned own =
-        lane / kRunningSums * 2;  // half a warp adds quantities 0 and 1, the other half 2 and 3
+    // Half a warp adds quantities 0 and 1, the other half 2 and 3.
+    const unsigned own = lane / kRunningSums * 2;
     double lanes[2] = {}, row[2] = {};
     for_each_tile([&](unsigned first) {
       if constexpr (!kResident) {
@@ -308,7 +316,7 @@ __global__ __launch_bounds__(kResident ? kMostThreads : kTiledThreads,
   weights.normalize_by(unit.normalizer());
   double totals[RowCell::kQuantities];
   weights.totals([](RowCell& cell) { return cell.signal(); }, totals);
-  const double signal = totals[0];
+  if (threadIdx.x == 0) unit.store_signal(task, row, totals[0]);
   for (int c = 0; c < task.search.count; ++c) {
     const BlockCodec& codec = task.search.candidates[c];
     RowScan scan(codec, task.tensor_scale(c), unit.absmax, unit.exponent);
@@ -320,33 +328,36 @@ __global__ __launch_bounds__(kResident ? kMostThreads : kTiledThreads,
         scan.take(errors, totals[RowCell::kClipped]);
       }
     }
-    if (threadIdx.x == 0) unit.store(task, row, c, scan, signal);
+    // (The row anew: no register holds it meanwhile.)
+    if (threadIdx.x == 0) unit.store(task, task.taken_row(blockIdx.x), c, scan);
   }
 }
 
-// --- The rows of a strip
-// ---------------------------------------------------------------------------------------
+// --- The rows of a strip ---
 
-constexpr int kStripThreads = 128;
+constexpr int kStripsABlock = 4;
 
-// A thread a candidate and strip.
-__global__ __launch_bounds__(kStripThreads) void add_rows(RowTask task, std::uint64_t rows_per_strip,
-                                                          std::uint64_t strips) {
-  const std::uint64_t candidate = blockIdx.y;
-  const StripSums* const rows = task.search.row_sums + candidate * task.rows;
-  const std::uint64_t strip = std::uint64_t{blockIdx.x} * kStripThreads + threadIdx.x;
+// A warp a candidate and strip: rows are read side by side, and added from left to right.
+__global__ __launch_bounds__(kStripsABlock* kWarp) void add_rows(RowTask task, std::uint64_t rows_per_strip,
+                                                                 std::uint64_t strips) {
+  const std::uint64_t strip = std::uint64_t{blockIdx.x} * kStripsABlock + threadIdx.x / kWarp;
   if (strip >= strips) return;
+  const unsigned lane = threadIdx.x % kWarp;
   const std::uint64_t begin = strip * rows_per_strip;
   const std::uint64_t end = begin + rows_per_strip < task.rows ? begin + rows_per_strip : task.rows;
   const std::uint64_t end_group = task.group_of(end - 1) + 1;
   StripSums sums;
-  for (std::uint64_t group = task.group_of(begin); group < end_group; ++group) {
-    const std::uint64_t row = task.taken_row(group);
-    if (row < begin || row >= end) continue;
-    sums.error += rows[row].error;
-    sums.signal += rows[row].signal;
+  for (std::uint64_t group = task.group_of(begin); group < end_group; group += kWarp) {
+    const std::uint64_t row = group + lane < end_group ? task.taken_row(group + lane) : task.rows;
+    StripSums own;  // of a row that is not taken 0
+    if (row >= begin && row < end) own = task.search.row_sums[task.place(row, static_cast<int>(blockIdx.y))];
+    const int count = end_group - group < kWarp ? static_cast<int>(end_group - group) : kWarp;
+    for (int i = 0; i < count; ++i) {
+      sums.error += __shfl_sync(kAllLanes, own.error, i);
+      sums.signal += __shfl_sync(kAllLanes, own.signal, i);
+    }
   }
-  task.search.sums[candidate * strips + strip] = sums;
+  if (lane == 0) task.search.sums[blockIdx.y * strips + strip] = sums;
 }
 
 // A launch has fewer than 2^31 blocks: of rows of several cells that is more than any device holds.
@@ -376,8 +387,9 @@ cudaError_t search_rows(const SearchRows& task, cudaStream_t stream) {
   const cudaError_t error = search(rows, stream);
   if (error != cudaSuccess || task.sums == nullptr) return error;
   const std::uint64_t strips = ceil_div(task.piece.cells.count, task.strip_cells);
-  return launch(add_rows, dim3(blocks_for(strips, kStripThreads), static_cast<unsigned>(task.count)),
-                kStripThreads, 0, stream, rows, task.strip_cells / task.piece.grid.cells_per_row, strips);
+  return launch(add_rows, dim3(blocks_for(strips, kStripsABlock), static_cast<unsigned>(task.count)),
+                kStripsABlock * kWarp, 0, stream, rows, task.strip_cells / task.piece.grid.cells_per_row,
+                strips);
 }
 
 }  // namespace afp::kernels

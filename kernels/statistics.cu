@@ -20,7 +20,7 @@ constexpr unsigned kRows = kKeysPerBinade * kBinades / 2;
 constexpr unsigned kRowBytes = 4 * kWarp;
 constexpr unsigned kTableBytes = kRows * kRowBytes;  // 160 KiB: A100 has 163
 constexpr unsigned kSharedBytes = kTableBytes + kRowBytes;
-// A lane's share of so many chunks, 1920 weights of each and a vector's worth more, fits 16 bits.
+// A lane counts 1024 weights of each chunk, and a vector more where they are not aligned: 16 bits hold them.
 constexpr unsigned kMostChunks = 60;
 static_assert(kMostChunks * (kStatisticsChunk / kWarp) + 8 < 0x10000);
 

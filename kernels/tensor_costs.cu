@@ -1,15 +1,16 @@
 // Costs of (tensor, candidate): a block each, of four warps.
 //
 // Scales: a warp sums the errors of all keys under one scale, a lane its 32nd part, while the other warps do
-// so for the next scales down; the scan then takes what it would have asked for. 96 groups of keys for
-// weights of BF16, 192 for those of F32, some 60 and 110 instructions each. Divergence: a level a thread;
-// then a bin a thread, eight groups of 32 bins at a time, whose terms the first warp adds up in order. Some
-// 150 instructions a bin, half of them in double precision.
+// so for the next scales down; the scan then takes what it would have asked for. A key is 24 instructions of
+// BF16 and F16, 7 of them in double precision and 2 conversions to it; of F32 50, 13 and 3.
+// Divergence: a level a thread; then a bin a thread, eight groups of 32 at a time, whose terms the first warp
+// adds up in order. A bin is some 250 instructions, 120 of them in double precision.
 //
-// Ceiling: double-precision instructions, of which a multiprocessor starts two a clock. All 28 candidates of
-// E8M0 of a tensor with 96 groups, three scales each, and of 4,000 bins take about 2 us of a device with 132
-// multiprocessors; alone, one tensor's take as long as their longest chain, some 20 us under mse and 30 us
-// more under kl.
+// Ceiling: double precision, two instructions of a warp a clock and multiprocessor, conversions half of one.
+// The 28 candidates of e8m0 of a tensor whose weights span 24 binades (96 groups of keys of BF16, 192 of F32;
+// four scales each) take 610 clocks of 132 multiprocessors, of F32 2,000; their divergences over 4,000 bins
+// 1,600 more: 0.4 to 2.1 us a tensor in a batch. A single tensor's take as long as one block: a turn of the
+// scan is a chain of 24 (F32: 96) times memory's latency, a turn of 256 bins one of about 1,000 clocks.
 #include "afp/divergence.hpp"
 #include "afp/key_table.hpp"
 #include "afp/level_shares.hpp"
@@ -51,16 +52,15 @@ __device__ KeyErrors warp_errors(const KeySlots& slots, const KeyScale& scale) {
 }
 
 // Of the whole block; every thread gets the result. `errors` has room for two numbers a warp, twice.
-__device__ TensorScale choose_scale(const KeySlots& slots, const BlockCodec& codec, float absmax,
-                                    double* errors) {
+__device__ TensorScale choose_scale(const KeySlots& slots, bool has_inside, const BlockCodec& codec,
+                                    float absmax, double* errors) {
   TensorScaleScan scan(codec, absmax);
   for (unsigned turn = 0; scan.left() > 0; turn ^= 1) {
     double* const found = errors + turn * 2 * kWarps;
     const int scales = scan.left() < kWarps ? scan.left() : kWarps;
     if (warp_index() < scales) {
       const KeyScale scale(scan.format(), scan.value(warp_index()));
-      const KeyErrors sums =
-          slots.mean == nullptr ? warp_errors<false>(slots, scale) : warp_errors<true>(slots, scale);
+      const KeyErrors sums = has_inside ? warp_errors<true>(slots, scale) : warp_errors<false>(slots, scale);
       if (lane_index() == 0) {
         found[2 * warp_index()] = sums.total;
         found[2 * warp_index() + 1] = sums.clipped;
@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(kThreads) tensor_costs_kernel(TensorCosts task
   codec = tensor_block_codec(codec, absmax);
   const KeySlots slots{keys.facts->slots, keys.base, keys.count_base,
                        keys.count_inside, keys.mean, keys.spread};
-  const TensorScale best = choose_scale(slots, codec, absmax, errors);
+  const TensorScale best = choose_scale(slots, task.dtype == DType::F32, codec, absmax, errors);
   double cost = best.squared_error;
   if (task.objective != Objective::mse) {
     const KeyFacts& facts = *keys.facts;

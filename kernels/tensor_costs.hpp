@@ -13,7 +13,7 @@
 namespace afp::kernels {
 
 // One tensor in device memory. Under mse facts.absmax and facts.slots are all that is read of the facts, and
-// keys.prefix, points and shares may be null.
+// keys.prefix, points and shares are not read. What is of F32 alone is not read of other types.
 struct CostTensor {
   KeyArrays keys;
   const double* points;  // MagnitudeShares; of kl with kBinCentre, of kl-seed with kSeedCoordinate

@@ -344,12 +344,13 @@ TEST_F(CudaEmulator, BrokenRulesAreExceptionsThatNameThePlace) {
   const std::vector<Rule> rules{
       {"divergent", Bug::kDivergentBarrier, "a thread leaves the kernel while others wait in __syncthreads"},
       {"early exit", Bug::kEarlyExit, "a thread leaves the kernel while others wait in __syncthreads"},
+      {"late barrier", Bug::kDivergentBarrier, "__syncthreads after "},
       {"other barrier", Bug::kOtherBarrier,
        "__syncthreads in divergent code, others wait in __syncthreads at "},
       {"diverged", Bug::kDivergedShuffle,
        "__shfl_down_sync in a diverged warp, other lanes wait in __shfl_down_sync at "},
       {"mask", Bug::kWrongMask, "__shfl_down_sync with a mask that lacks the calling lane"},
-      {"exited", Bug::kExitedLane, "__shfl_down_sync"}};
+      {"exited", Bug::kExitedLane, "__shfl_down_sync with a mask that names lanes that left the kernel"}};
   for (const Rule& rule : rules) {
     std::set<std::string> seen;
     for (unsigned seed = 0; seed < kSeeds; ++seed) {
@@ -457,6 +458,34 @@ TEST_F(CudaEmulator, TheNullStreamWaitsForBlockingStreamsAlone) {
   };
   EXPECT_EQ(wrong_seeds(run(cudaStreamDefault), 7), 0);
   EXPECT_GT(wrong_seeds(run(cudaStreamNonBlocking), 7), 0);
+}
+
+TEST_F(CudaEmulator, BlockingStreamsAloneWaitForTheNullStream) {
+  const auto run = [](unsigned flags) {
+    return [flags] {
+      const Stream stream(flags);
+      const DeviceArray<int> from(kCount), to(kCount);
+      check(assign(from.get(), kCount, 7, nullptr));
+      check(increment(from.get(), to.get(), kCount, stream.handle));
+      check(cudaStreamSynchronize(stream.handle));
+      return to.read();
+    };
+  };
+  EXPECT_EQ(wrong_seeds(run(cudaStreamDefault), 8), 0);
+  EXPECT_GT(wrong_seeds(run(cudaStreamNonBlocking), 8), 0);
+}
+
+TEST_F(CudaEmulator, WorkMayRunBeforeAnybodyWaitsForIt) {
+  const auto run = [] {
+    const Stream stream;
+    const Pinned memory(kCount);
+    check(assign(memory.data, kCount, 3, stream.handle));
+    std::vector<int> result(memory.data, memory.data + kCount);
+    check(cudaStreamSynchronize(stream.handle));
+    return result;
+  };
+  EXPECT_GT(wrong_seeds(run, 3), 0);
+  EXPECT_LT(wrong_seeds(run, 3), kSeeds);
 }
 
 TEST_F(CudaEmulator, AHostBufferReusedTooEarlyShows) {
@@ -609,8 +638,10 @@ TEST_F(CudaEmulator, MemoryHasALimitAndStartsWithoutMeaning) {
   EXPECT_EQ(bytes, std::vector<std::uint8_t>(600, 0xFF));
 
   cudaMemPool_t pool = nullptr;
-  std::uint64_t value = 12345;
+  std::uint64_t value = 0;
   check(cudaDeviceGetDefaultMemPool(&pool, 0));
+  check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrUsedMemHigh, &value));
+  value = 12345;
   check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &value));
   value = 0;
   check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &value));

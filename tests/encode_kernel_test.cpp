@@ -22,6 +22,7 @@ struct Variant {
   bool unaligned = false;        // weights aligned to their type alone
   bool scale_on_device = false;  // the tensor's
   std::uint32_t many_blocks = 4096;
+  std::size_t code_shift = 0;  // bytes from a 16-byte boundary
 };
 
 void expect_cpu_codes(const Tensor& tensor, std::vector<std::uint8_t> scales, const Variant& variant) {
@@ -44,13 +45,14 @@ void expect_cpu_codes(const Tensor& tensor, std::vector<std::uint8_t> scales, co
         bytes.insert(bytes.end(), piece.weights, piece.weights + weights * width);
         const DeviceArray<std::byte> device_weights(bytes);
         const DeviceArray<std::uint8_t> device_scales{piece_scales};
-        const DeviceArray<std::uint8_t> codes(std::vector<std::uint8_t>(code_bytes + 2 * kGuard, 0xAA));
+        const std::size_t begin = kGuard + variant.code_shift;
+        DeviceArray<std::uint8_t> codes(std::vector<std::uint8_t>(begin + code_bytes + kGuard, 0xAA));
         const DeviceArray<float> tensor_scale(std::vector<float>{codec.tensor_scale});
         Encode task{{grid, piece.cells, piece.dtype, device_weights.data() + bytes.size() - weights * width},
                     block_codec(codec),
                     nullptr,
                     device_scales.data(),
-                    const_cast<std::uint8_t*>(codes.data()) + kGuard,
+                    codes.data() + begin,
                     variant.many_blocks};
         if (variant.scale_on_device) {
           task.tensor_scale = tensor_scale.data();
@@ -58,12 +60,11 @@ void expect_cpu_codes(const Tensor& tensor, std::vector<std::uint8_t> scales, co
         }
         ASSERT_EQ(kernels::encode(task, nullptr), cudaSuccess);
         const std::vector<std::uint8_t> found = codes.read();
-        for (std::size_t i = 0; i < kGuard; ++i) {
-          ASSERT_EQ(found[i], 0xAA) << "before the codes";
-          ASSERT_EQ(found[kGuard + code_bytes + i], 0xAA) << "behind the codes";
-        }
+        for (std::size_t i = 0; i < begin; ++i) ASSERT_EQ(found[i], 0xAA) << "before the codes";
+        for (std::size_t i = 0; i < kGuard; ++i)
+          ASSERT_EQ(found[begin + code_bytes + i], 0xAA) << "behind the codes";
         for (std::size_t i = 0; i < code_bytes; ++i)
-          ASSERT_EQ(int{found[kGuard + i]}, int{expected[i]}) << "byte " << i << " of " << code_bytes;
+          ASSERT_EQ(int{found[begin + i]}, int{expected[i]}) << "byte " << i << " of " << code_bytes;
       });
 }
 
@@ -71,7 +72,9 @@ TEST(EncodeKernel, IsTheCpuBackend) {
   kernel_cases::for_each_tensor(
       2, [](const Tensor& tensor, const std::vector<std::uint8_t>& scales, std::uint64_t number) {
         const std::uint64_t random = sample::bits(22, number);
-        expect_cpu_codes(tensor, scales, {0, random % 4 == 0, random / 4 % 2 == 0});
+        expect_cpu_codes(
+            tensor, scales,
+            {0, random % 4 == 0, random / 4 % 2 == 0, 4096, random / 8 % 4 == 0 ? random / 32 % 16 : 0});
       });
 }
 

@@ -169,7 +169,7 @@ TEST(ExtentKernel, OneAmongMany) {
     for (const std::uint32_t odd : {infinity, sign | infinity, infinity + 1, infinity - 1,
                                     sign | (infinity - 1), 0u, sign, 1u, sign | 1u})
       for (const std::uint32_t others : {one, sign | one, sign})
-        for (std::size_t place = 0; place < 12; ++place) {
+        for (std::size_t place = 0; place < 12; place += sample::kSlow ? 5 : 1) {
           std::vector<std::uint32_t> patterns(12, others);
           patterns[place] = odd;
           expect_extent(dtype, of_bits(dtype, patterns), place % 4);

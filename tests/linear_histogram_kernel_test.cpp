@@ -91,10 +91,13 @@ TEST(LinearHistogramKernel, AroundTheEdges) {
   for (const float limit : {1.0f, 0.1f, 3e38f, 0x1p-126f, 0x1p-149f, 0x1.8p-140f, 1e-30f})
     for (const std::uint64_t bins : {1u, 2u, 3u, 1'000u, 4'097u, 40'960u, 40'961u}) {
       const LinearHistogram histogram(limit, bins);
-      tensors.push_back({sample::weights_of(DType::F32, around_edges(histogram, 3'000)).bytes, limit, bins});
+      tensors.push_back(
+          {sample::weights_of(DType::F32, around_edges(histogram, sample::kSlow ? 300 : 3'000)).bytes, limit,
+           bins});
     }
   const LinearHistogram finest(0.3f, LinearHistogram::kMostBins);
-  tensors.push_back({sample::weights_of(DType::F32, around_edges(finest, 5'000)).bytes, 0.3f, finest.bins()});
+  tensors.push_back({sample::weights_of(DType::F32, around_edges(finest, sample::kSlow ? 300 : 5'000)).bytes,
+                     0.3f, finest.bins()});
   expect_histograms(DType::F32, tensors, 3);
 }
 
@@ -116,7 +119,7 @@ TEST(LinearHistogramKernel, EveryFamily) {
 TEST(LinearHistogramKernel, HundredsOfTensorsOfOddSizesBeginAnywhere) {
   for (const DType dtype : kDTypes) {
     std::vector<Tensor> tensors;
-    for (std::uint64_t t = 0; t < 200; ++t) {
+    for (std::uint64_t t = 0; t < (sample::kSlow ? 20 : 200); ++t) {
       const std::uint64_t random = sample::bits(3, t);
       std::size_t count = t < 20 ? t : random % 400;
       if (t % 40 == 7) count = kernels::kHistogramChunk * (t % 3 + 1) + random % 3 - 1;

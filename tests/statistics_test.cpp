@@ -368,9 +368,9 @@ TEST(Statistics, TheLastKeyAtAMagnitudeIsThatOfItsWeights) {
 }
 
 TEST(Statistics, RefusesOtherTypes) {
-  expect_error<UsageError>([] { Statistics(DType::F64); },
+  expect_error<UsageError>([] { (void)Statistics(DType::F64); },
                            "no Statistics of F64 weights; expected BF16, F16 or F32");
-  expect_error<UsageError>([] { Statistics(DType::I8); },
+  expect_error<UsageError>([] { (void)Statistics(DType::I8); },
                            "no Statistics of I8 weights; expected BF16, F16 or F32");
   expect_error<UsageError>([] { Statistics(DType::F32).merge(Statistics(DType::BF16)); },
                            "Statistics of BF16 cannot be added to those of F32");

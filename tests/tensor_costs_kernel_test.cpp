@@ -238,8 +238,7 @@ TEST(TensorCostsKernel, EqualTheCpuBackend) {
     std::vector<Weights> tensors;
     for (const Family family : sample::kFamilies)
       for (const std::uint64_t count : {1u, 30u, 601u})
-        if (!sample::kSlow || count == 30)
-          tensors.push_back(sample::make(dtype, family, count, ++seed));
+        if (!sample::kSlow || count == 30) tensors.push_back(sample::make(dtype, family, count, ++seed));
     tensors.push_back(sample::weights_of(dtype, std::vector<float>{0.0f, -0.0f}));  // zeros
     tensors.push_back(sample::weights_of(dtype, std::vector<float>{}));
     tensors.push_back(sample::weights_of(dtype, std::vector<float>{0.5f, 0.5f, -0.5f}));
@@ -274,6 +273,41 @@ TEST(TensorCostsKernel, EqualTheCpuBackendOnManyWeights) {
                    space);
       if (HasFailure()) return;
     }
+}
+
+// So small that the original's levels are rounded, and that all keys but the first are empty.
+TEST(TensorCostsKernel, EqualTheCpuBackendOnTheSmallestWeights) {
+  const auto backend = make_cpu_backend(1);
+  const std::vector<Encoding> space = {parse_encoding("E1M6/tensor/e8m0"), parse_encoding("E1M4/tensor/e8m0"),
+                                       parse_encoding("E2M4/tensor/e8m0"), parse_encoding("E3M4/tensor/e8m0"),
+                                       parse_encoding("E7M0/tensor/e8m0")};
+  std::vector<Weights> tensors;
+  for (std::uint32_t most = 1; most < 32; ++most) {
+    std::vector<float> steps;
+    for (std::uint32_t i = most / 3; i <= most; ++i) steps.push_back(bits_float(i));
+    tensors.push_back(sample::weights_of(DType::F32, steps));
+  }
+  expect_costs(*backend, DType::F32, Objective::kl_seed, tensors, space);
+}
+
+// Threads, blocks and launches in any order; so narrow a range of magnitudes has many bins.
+TEST(TensorCostsKernel, EqualTheCpuBackendInAnyOrder) {
+  const auto backend = make_cpu_backend(1);
+  const std::vector<Encoding> space = {parse_encoding("E3M0/tensor/e8m0"),
+                                       parse_encoding("E1M2+E2M1/tensor/ue4m3")};
+  std::vector<float> narrow;
+  for (std::uint64_t i = 0; i < 5'000; ++i)
+    narrow.push_back(static_cast<float>(0.98 + 0.02 * sample::uniform(3, i)));
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    cuda_emulator::config().seed = seed;
+    for (const DType dtype : {DType::BF16, DType::F32})
+      for (const Objective objective : {Objective::kl, Objective::kl_seed})
+        expect_costs(*backend, dtype, objective,
+                     {sample::make(dtype, Family::gaussian, 500, seed), sample::weights_of(dtype, narrow)},
+                     space);
+    if (HasFailure()) break;
+  }
+  cuda_emulator::config().seed = 0;
 }
 
 // Keys of NaN and infinities are counted, and take no other part.
@@ -324,11 +358,11 @@ TEST(TensorCostsKernel, ScalesFromAKeyTable) {
       tensor.keys.facts = arrays.upload<kernels::KeyFacts>({facts});
       tensor.keys.base = arrays.upload(table.base);
       tensor.keys.count_base = arrays.upload(table.count_base);
-      if (table.has_inside()) {
-        tensor.keys.count_inside = arrays.upload(table.count_inside);
-        tensor.keys.mean = arrays.upload(table.mean);
-        tensor.keys.spread = arrays.upload(table.spread);
-      }
+      const bool has_inside = table.has_inside();  // else these are not to be read
+      const std::vector<double> poison(table.slots(), 1e9);
+      tensor.keys.count_inside = arrays.upload(has_inside ? table.count_inside : poison);
+      tensor.keys.mean = arrays.upload(has_inside ? table.mean : poison);
+      tensor.keys.spread = arrays.upload(has_inside ? table.spread : poison);
       double* const costs = arrays.make<double>(space.size());
       TensorScale* const scales = arrays.make<TensorScale>(space.size());
       require_success(kernels::tensor_costs(

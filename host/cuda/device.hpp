@@ -1,6 +1,7 @@
 // A device: what it is, its two copy streams, and the memory taken from it.
 #pragma once
 
+#include <new>
 #include <string>
 
 #include "host/cuda/buffers.hpp"
@@ -17,6 +18,11 @@ class CurrentDevice {
  public:
   CurrentDevice() { check(cudaGetDevice(&former_), "asking for the current device"); }
   explicit CurrentDevice(int index) : CurrentDevice() { become(index); }
+  // For destructors: a device that has failed says so whatever it is asked.
+  CurrentDevice(int index, std::nothrow_t) noexcept {
+    (void)cudaGetDevice(&former_);
+    (void)cudaSetDevice(index);
+  }
   ~CurrentDevice() { (void)cudaSetDevice(former_); }
   CurrentDevice(const CurrentDevice&) = delete;
   CurrentDevice& operator=(const CurrentDevice&) = delete;

@@ -42,7 +42,7 @@ LanePool::LanePool(std::span<const int> devices) {
 
 LanePool::~LanePool() {
   for (Slot& slot : slots_) {
-    const CurrentDevice current(slot.lane->device().index());
+    const CurrentDevice current(slot.lane->device().index(), std::nothrow);
     slot.lane.reset();
   }
 }

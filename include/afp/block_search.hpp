@@ -103,17 +103,15 @@ AFP_HD inline float clipped_difference(float magnitude, float limit) {
 
 // What is known of a block beside its magnitudes.
 struct BlockFacts {
-  float absmax = 0.0f;  // in the units of the weights
-  int exponent = 0;     // of the block's unit
-  float first = 0.0f;   // its largest magnitude and the next, in the block's unit
-  float second = 0.0f;
+  float absmax = 0.0f;   // in the units of the weights
+  int exponent = 0;      // of the block's unit
+  float largest = 0.0f;  // of its magnitudes, in the block's unit
 };
 
-// From a block's two largest magnitudes; `lowest` is lowest_block_exponent().
-AFP_HD constexpr BlockFacts block_facts(int lowest, float absmax, float second) {
+// `lowest` is lowest_block_exponent().
+AFP_HD constexpr BlockFacts block_facts(int lowest, float absmax) {
   const int exponent = block_exponent(lowest, absmax);
-  const float normalizer = exp2_int(-exponent);
-  return {absmax, exponent, absmax * normalizer, second * normalizer};
+  return {absmax, exponent, absmax * exp2_int(-exponent)};
 }
 
 // The best scale of a block: the byte as stored (the Format's bit included) and the cost in the block's unit.
@@ -160,6 +158,7 @@ struct BlockTrial {
 // The scan for the scale of least squared error of one block. `sums` measures it:
 //     float error(const BlockTrial&)
 //     float clipped(float limit)        of what exceeds the limit, which is in the block's unit
+//     float clipped_at_least(float)     the same of the largest magnitude of each of the four running sums
 //     bool any(bool)                    whether that holds of any of the blocks side by side
 // A block that has come to its end looks on while others go further: it finds nothing less there.
 template <class Sums>
@@ -189,14 +188,11 @@ class BlockScan {
   AFP_HD bool is_zero() const { return facts_.absmax == 0.0f; }
 
   // Nothing at the scale with this limit or below costs less. After a few steps, which suffice for most
-  // blocks, all that clips is counted instead of the two largest magnitudes alone: blocks of many weights and
-  // few bits would otherwise be scanned to the smallest scale.
+  // blocks, all that clips is counted instead of four magnitudes alone: blocks of many weights and few bits
+  // would otherwise be scanned to the smallest scale.
   AFP_HD float least_error(float limit, int step) const {
     constexpr int kCheapSteps = 6;
-    if (step >= kCheapSteps) return sums_.clipped(limit);
-    const float first = clipped_difference(facts_.first, limit);
-    const float second = clipped_difference(facts_.second, limit);
-    return first * first + second * second;
+    return step < kCheapSteps ? sums_.clipped_at_least(limit) : sums_.clipped(limit);
   }
 
   AFP_HD static constexpr float power_of_two(int exponent) {  // a normal number
@@ -218,7 +214,7 @@ class BlockScan {
     // At s0 nothing clips, unless the largest scale allowed is smaller than that.
     const float first = power_of_two(x - facts_.exponent);
     int step = -1;  // 0: the first below s0
-    if (!sums_.any(facts_.first > first * rounding.max_value)) {
+    if (!sums_.any(facts_.largest > first * rounding.max_value)) {
       keep_less(sums_.error(trial(first, x, false)), x + kE8m0Bias, best);
       --x;
       step = 0;
@@ -251,8 +247,7 @@ class BlockScan {
     BlockScale best{kInfinite, 0};
     bool below = false;  // all that are scanned have come below s0
     int byte = top;
-    const bool is_ordinary =
-        first > 7 && top == first + 7 && facts_.first <= scale_of(first) * rounding.max_value;
+    const bool is_ordinary = top == first + 7 && facts_.largest <= scale_of(first) * rounding.max_value;
     if (!fast && !sums_.any(!is_ordinary)) {
       // The octave from s0 on, where nothing clips.
       for (int step = 0; step < 8; ++step, --byte)

@@ -38,8 +38,8 @@ struct Config {
   int major = 9, minor = 0;
   std::size_t memory = std::size_t{16} << 30;  // of each device, in bytes
   int processors = 4;
-  Fault fail_allocation;                           // cudaErrorMemoryAllocation
-  Fault fail_launch, fail_copy, fail_synchronize;  // a sticky cudaErrorIllegalAddress, when the work runs
+  Fault fail_allocation{};                         // cudaErrorMemoryAllocation
+  Fault fail_launch{}, fail_copy{}, fail_synchronize{};  // a sticky cudaErrorIllegalAddress, when the work runs
 };
 
 // Calls so far. Copies are cudaMemcpy* and cudaMemset*, synchronisations cuda*Synchronize and cudaMemcpy.
