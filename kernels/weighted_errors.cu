@@ -42,7 +42,7 @@ __device__ double running_sum(const WeightedErrorsTask& task, std::uint64_t cell
   const bool is_second = task.codec.format_count == 2 && (byte & kUe4m3Alternative) != 0;
   const Rounding rounding = is_second ? task.rounding[1] : task.rounding[0];
   const float reciprocal = task.codec.reciprocal(byte);
-  const auto scale = static_cast<double>(task.codec.scale_value(byte));
+  const double scale = task.codec.exact_scale(byte);
   const std::uint64_t left = grid.columns - column;
   const int count =
       left < static_cast<std::uint64_t>(grid.cell_size) ? static_cast<int>(left) : grid.cell_size;

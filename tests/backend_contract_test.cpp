@@ -444,10 +444,13 @@ TEST(BackendContract, DequantizesUnderAnyTensorScale) {
 TEST(BackendContract, SaysWhatItIsAndWhatItRefuses) {
   for (const BackendCase& which : backend_cases(2)) {
     const RunningBackend backend(which);
-    EXPECT_EQ(backend->name(), "cpu");
-    EXPECT_EQ(backend->description(), "cpu, " + std::to_string(which.threads) +
-                                          (which.threads == 1 ? " thread, " : " threads, ") +
-                                          hwy::TargetName(which.simd_target));
+    EXPECT_EQ(backend->name(), which.is_cuda ? "cuda" : "cpu");
+    if (which.is_cuda)
+      EXPECT_EQ(backend->description(), "cuda, " + backend->device_use().device);
+    else
+      EXPECT_EQ(backend->description(), "cpu, " + std::to_string(which.threads) +
+                                            (which.threads == 1 ? " thread, " : " threads, ") +
+                                            hwy::TargetName(which.simd_target));
     const BlockGrid grid({BlockKind::tensor, 0}, 4, {0});
     const TensorCodec codec{parse_encoding("E2M1/tensor"), 1.0f};
     expect_error<UsageError>(

@@ -130,7 +130,7 @@ TEST(CostCellsKernel, RoundsAsTheCpuAlmostInTheMiddle) {
   const auto backend = make_cpu_backend(1);
   for (const ScaleKind kind : {ScaleKind::e8m0, ScaleKind::ue4m3})
     for (const Format format : reference::all_formats()) {
-      const std::uint64_t blocks = sample::kSlow ? 20 : 200;
+      const std::uint64_t blocks = sample::kSlow ? 40 : 400;
       const Shape shape{blocks * 16};
       const sample::Weights weights = weights_near_middles(format, kind, 16, blocks);
       Question question{shape, weights, {}};

@@ -26,6 +26,11 @@ class CudaBackendTest : public testing::Test {
  protected:
   CudaBackendTest() { restart({}); }
   ~CudaBackendTest() override {
+    for (int device = 0; device < cuda_emulator::config().devices; ++device) {  // what is freed late
+      EXPECT_EQ(cudaSetDevice(device), cudaSuccess);
+      EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+    }
+    EXPECT_EQ(cudaSetDevice(0), cudaSuccess);
     const std::string leaks = cuda_emulator::leaks();
     EXPECT_EQ(leaks, "");
     restart({});

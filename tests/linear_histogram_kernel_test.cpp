@@ -92,22 +92,12 @@ TEST(LinearHistogramKernel, AroundTheEdges) {
     for (const std::uint64_t bins : {1u, 2u, 3u, 1'000u, 4'097u, 40'960u, 40'961u}) {
       const LinearHistogram histogram(limit, bins);
       tensors.push_back(
-<<<<<<< HEAD
-          {sample::weights_of(DType::F32, around_edges(histogram, sample::kSlow ? 300 : 3'000)).bytes,
-           limit, bins});
-    }
-  const LinearHistogram finest(0.3f, LinearHistogram::kMostBins);
-  tensors.push_back(
-      {sample::weights_of(DType::F32, around_edges(finest, sample::kSlow ? 300 : 5'000)).bytes, 0.3f,
-       finest.bins()});
-=======
           {sample::weights_of(DType::F32, around_edges(histogram, sample::kSlow ? 300 : 3'000)).bytes, limit,
            bins});
     }
   const LinearHistogram finest(0.3f, LinearHistogram::kMostBins);
   tensors.push_back({sample::weights_of(DType::F32, around_edges(finest, sample::kSlow ? 300 : 5'000)).bytes,
                      0.3f, finest.bins()});
->>>>>>> stats
   expect_histograms(DType::F32, tensors, 3);
 }
 

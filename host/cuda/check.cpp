@@ -1,7 +1,18 @@
 // The text of CUDA errors.
 #include "host/cuda/check.hpp"
 
+#include <string_view>
+
 namespace afp::cuda {
+namespace {
+
+// From the root of this project on, wherever it was built.
+std::string_view project_path(std::string_view file) {
+  const std::size_t root = file.rfind("host/cuda/");
+  return root == std::string_view::npos ? file : file.substr(root);
+}
+
+}  // namespace
 
 void check(cudaError_t error, const char* doing, const std::source_location& place) {
   if (error != cudaSuccess) fail(error, doing, place);
@@ -9,8 +20,8 @@ void check(cudaError_t error, const char* doing, const std::source_location& pla
 
 void fail(cudaError_t error, const std::string& doing, const std::source_location& place) {
   const std::string text = std::string(doing) + ": " + cudaGetErrorString(error) + " (" +
-                           cudaGetErrorName(error) + ", " + place.file_name() + ":" +
-                           std::to_string(place.line()) + ")";
+                           cudaGetErrorName(error) + ", " + std::string(project_path(place.file_name())) +
+                           ":" + std::to_string(place.line()) + ")";
   // A failed allocation is over with; the runtime would report it once more.
   if (error == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();
