@@ -391,22 +391,22 @@ struct Keys {
   }
 };
 
-// From two tensors of a type to what candidates cost them, and distributions of levels.
-void measure(Results& results, DType dtype, Objective objective) {
+// From one or two tensors of a type to what candidates cost them, and distributions of levels.
+void measure(Results& results, DType dtype, Objective objective, std::uint32_t count) {
   constexpr std::uint32_t kBins = 1500;  // more than a block takes in one turn
   const TensorPair tensors(dtype, kernels::kStatisticsChunk);
   TablePair tables(dtype);
   gather(tensors, tables);
   Keys keys[2] = {Keys(dtype), Keys(dtype)};
-  DeviceArray<kernels::RawExtent> found(std::vector<kernels::RawExtent>(2));
+  DeviceArray<kernels::RawExtent> found(std::vector<kernels::RawExtent>(count, kernels::RawExtent{}));
   std::vector<kernels::KeyTensor> list;
-  for (std::size_t t = 0; t < 2; ++t) {
+  for (std::size_t t = 0; t < count; ++t) {
     require_success(kernels::extent(
         {dtype, tensors.weights[t].data(), tensors.weights[t].count(), 1, found.data() + t}, nullptr));
     list.push_back({tables.of(t), found.data() + t, objective == Objective::kl_seed, keys[t].arrays()});
   }
   const DeviceArray<kernels::KeyTensor> key_list(list);
-  require_success(kernels::lay_out_keys({dtype, key_list.data(), 2}, nullptr));
+  require_success(kernels::lay_out_keys({dtype, key_list.data(), count}, nullptr));
 
   const DeviceArray<float> edges(edges_of(8.0f, kBins));
   auto counts = zeros<unsigned long long>(2 * kBins);
@@ -414,7 +414,7 @@ void measure(Results& results, DType dtype, Objective objective) {
   std::vector<kernels::ShareTensor> share_list;
   std::vector<kernels::CostTensor> cost_list;
   std::vector<kernels::KeyHistogramTensor> histogram_list;
-  for (std::size_t t = 0; t < 2; ++t) {
+  for (std::size_t t = 0; t < count; ++t) {
     const std::size_t at = t * kBins;
     const kernels::HistogramTensor histogram{
         tensors.weights[t].data(), tensors.weights[t].count(), edges.data(), kBins, kBins / 8.0,
@@ -426,18 +426,18 @@ void measure(Results& results, DType dtype, Objective objective) {
   // (Of F32, whose weights a histogram takes one by one, any counts do here.)
   const DeviceArray<kernels::KeyHistogramTensor> histograms(histogram_list);
   require_success(
-      kernels::key_histogram({dtype == DType::F32 ? DType::BF16 : dtype, histograms.data(), 2}, nullptr));
+      kernels::key_histogram({dtype == DType::F32 ? DType::BF16 : dtype, histograms.data(), count}, nullptr));
   const DeviceArray<kernels::ShareTensor> on_device(share_list);
-  require_success(kernels::magnitude_shares({on_device.data(), 2, kBinCentre}, nullptr));
+  require_success(kernels::magnitude_shares({on_device.data(), count, kBinCentre}, nullptr));
 
   const std::vector<BlockCodec> candidates = {e8m0(2, 1), e8m0(3, 4), pair({1, 2}, {2, 1}), e8m0(1, 0)};
   const DeviceArray<BlockCodec> codecs(candidates);
   const DeviceArray<kernels::CostTensor> costed(cost_list);
   const auto candidate_count = static_cast<std::uint32_t>(candidates.size());
-  DeviceArray<double> costs(2 * candidates.size());
-  DeviceArray<TensorScale> scales(2 * candidates.size());
+  DeviceArray<double> costs(count * candidates.size());
+  DeviceArray<TensorScale> scales(count * candidates.size());
   require_success(kernels::tensor_costs(
-      {dtype, objective, costed.data(), codecs.data(), 2, candidate_count, costs.data(), scales.data()},
+      {dtype, objective, costed.data(), codecs.data(), count, candidate_count, costs.data(), scales.data()},
       nullptr));
   for (Keys& key : keys) {
     results.add(key.base);
@@ -461,13 +461,15 @@ void measure(Results& results, DType dtype, Objective objective) {
   results.add(divergences);
 }
 
+// (The turns of a thousand threads through all keys are what takes time here.)
 void key_arrays(Results& results) {
-  for (const DType dtype : kDTypes) measure(results, dtype, Objective::mse);
+  measure(results, DType::BF16, Objective::mse, 2);
+  measure(results, DType::F32, Objective::mse, 1);
 }
 void tensor_costs(Results& results) {
-  measure(results, DType::BF16, Objective::kl);
-  measure(results, DType::F16, Objective::kl_seed);
-  measure(results, DType::F32, Objective::kl_seed);
+  measure(results, DType::BF16, Objective::kl, 2);
+  measure(results, DType::F16, Objective::kl_seed, 1);
+  measure(results, DType::F32, Objective::kl_seed, 1);
 }
 
 void single_tensor(Results& results) {
@@ -492,7 +494,7 @@ void single_tensor(Results& results) {
 
 // Two warps of chains, the second one of few lanes, among columns that may all follow each other.
 void anneal(Results& results) {
-  constexpr std::uint32_t kRows = 150, kColumns = 5, kChains = 37;
+  constexpr std::uint32_t kRows = 40, kColumns = 5, kChains = 35;
   std::vector<double> values;
   std::vector<std::uint64_t> bytes;
   std::vector<std::uint32_t> free_rows;
@@ -533,9 +535,9 @@ void anneal(Results& results) {
   DeviceArray<ChainState> states(std::vector<ChainState>(kChains, state));
   auto choices = zeros<std::uint32_t>(std::size_t{kRows} * kChains);
   auto best = zeros<std::uint32_t>(std::size_t{kRows} * kChains);
-  for (const std::uint64_t step : {0u, 400u})
+  for (const std::uint64_t step : {0u, 50u})
     require_success(kernels::anneal_chains(
-        {problem, {0.02, 1e-4, 400}, step, step != 0, kChains, states.data(), choices.data(), best.data()},
+        {problem, {0.02, 1e-4, 50}, step, step != 0, kChains, states.data(), choices.data(), best.data()},
         nullptr));
   results.add(states);
   results.add(choices);
@@ -604,11 +606,11 @@ int run(std::string_view name) {
     return 2;
   }
   Results first;
-  for (const std::uint64_t seed : {0u, 1u, 2u}) {
+  for (const std::uint64_t seed : {1u, 2u}) {
     cuda_emulator::config().seed = seed;
     Results results;
     found->second(results);
-    if (seed == 0) first = results;
+    if (seed == 1) first = results;
     if (!(results == first)) {
       std::printf("other results with seed %u\n", static_cast<unsigned>(seed));
       return 1;
