@@ -25,17 +25,19 @@ Options
                 building them in build/gpu
   --size SIZE   of the synthetic checkpoint (default 2GB)
   --device I    which GPU (default 0)
+  --results DIR where to write (default bench/results)
   --yes         install missing Debian packages without asking
   -h, --help    this text
 TEXT
 }
 
 all_parts=(contract sanitize bench checkpoint)
-parts=() given_build='' size=2GB device=0
+parts=() given_build='' size=2GB device=0 results=$root/bench/results
 while (($# > 0)); do
   case $1 in
     --build) given_build=${2:?--build needs a folder} && shift ;;
     --size) size=${2:?--size needs a size} && shift ;;
+    --results) results=${2:?--results needs a folder} && shift ;;
     --device) device=${2:?--device needs a number} && shift ;;
     --yes) assume_yes=yes ;;
     -h | --help) usage && exit ;;
@@ -61,7 +63,7 @@ afp=$build/afp
 name=$(nvidia-smi --id="$device" --query-gpu=name --format=csv,noheader 2>/dev/null) || fail "nvidia-smi finds no GPU $device"
 driver=$(nvidia-smi --id="$device" --query-gpu=driver_version --format=csv,noheader)
 slug=$(tr '[:upper:]' '[:lower:]' <<<"$name" | tr -cs 'a-z0-9' '-' | sed 's/^-*//; s/-*$//')
-result=$root/bench/results/$(date +%F)-$slug
+result=$results/$(date +%F)-$slug
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=()

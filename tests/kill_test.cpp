@@ -39,7 +39,7 @@ TEST(Kill, LeavesNothingThatLooksCompleteAndResumes) {
 
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(run_program(words("whole"), folder.path()).exit_code, 0);
-  const auto duration =
+  auto duration =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   const auto whole = sample::contents(folder / "whole");
 
@@ -63,6 +63,7 @@ TEST(Kill, LeavesNothingThatLooksCompleteAndResumes) {
         ++resumed_after_kill;
       }
     }
+    if (finished.signal != SIGKILL) duration = duration * 3 / 4;  // the first run was slowed down by others
     EXPECT_EQ(sample::contents(folder / out), whole) << "round " << round;
     std::filesystem::remove_all(folder / out);
   }
