@@ -53,7 +53,7 @@ struct Packed {
 // What a device is known by, asked once.
 class Context {
  public:
-  // Throws DeviceError where there is no such device, or one of compute capability below 8.0.
+  // Throws DeviceError where there is no such device, or one that the kernels do not run on.
   explicit Context(int device = 0);
 
   int device() const { return device_; }
