@@ -14,14 +14,14 @@ std::string_view project_path(std::string_view file) {
 
 }  // namespace
 
-void check(cudaError_t error, const char* doing, const std::source_location& place) {
+void check(cudaError_t error, const char* doing, Place place) {
   if (error != cudaSuccess) fail(error, doing, place);
 }
 
-void fail(cudaError_t error, const std::string& doing, const std::source_location& place) {
+void fail(cudaError_t error, const std::string& doing, Place place) {
   const std::string text = std::string(doing) + ": " + cudaGetErrorString(error) + " (" +
-                           cudaGetErrorName(error) + ", " + std::string(project_path(place.file_name())) +
-                           ":" + std::to_string(place.line()) + ")";
+                           cudaGetErrorName(error) + ", " + std::string(project_path(place.file)) + ":" +
+                           std::to_string(place.line) + ")";
   (void)cudaGetLastError();  // it has been told; an error that spoils the device stays anyway
   if (error == cudaErrorMemoryAllocation) throw OutOfMemory(text);
   throw DeviceError(text);

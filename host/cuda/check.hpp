@@ -3,7 +3,6 @@
 
 #include <cuda_runtime_api.h>
 
-#include <source_location>
 #include <string>
 
 #include "afp/error.hpp"
@@ -16,11 +15,18 @@ class OutOfMemory : public DeviceError {
   using DeviceError::DeviceError;
 };
 
+// The place of a call. (clang 14 has no std::source_location.)
+struct Place {
+  const char* file;
+  unsigned line;
+  static constexpr Place here(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
 // Throws OutOfMemory or DeviceError for anything but cudaSuccess: what was being done ("copying 4096 bytes to
 // device 0"), the runtime's words and name for the error, and the place.
-void check(cudaError_t error, const char* doing,
-           const std::source_location& place = std::source_location::current());
-[[noreturn]] void fail(cudaError_t error, const std::string& doing,
-                       const std::source_location& place = std::source_location::current());
+void check(cudaError_t error, const char* doing, Place place = Place::here());
+[[noreturn]] void fail(cudaError_t error, const std::string& doing, Place place = Place::here());
 
 }  // namespace afp::cuda

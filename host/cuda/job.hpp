@@ -88,7 +88,7 @@ class Job {
       check(cudaMemsetAsync(at(placed), 0, placed.count * sizeof(T), stream()), "clearing device memory");
   }
   // What a launcher said.
-  void run(cudaError_t launched, const std::source_location& place = std::source_location::current()) const {
+  void run(cudaError_t launched, Place place = Place::here()) const {
     check(launched, "starting a kernel", place);
   }
 
