@@ -1,5 +1,5 @@
 # AFP_CUDA=AUTO|ON|OFF decides whether the library gets a CUDA backend; AFP_HAS_CUDA is what came out. AUTO takes nvcc
-# where there is one that works, of CUDA 12 or newer. The program starts without a driver or a GPU either way: the CUDA
+# where there is one that works, of CUDA 12.9 or newer. The program starts without a driver or a GPU either way: the CUDA
 # runtime is linked statically.
 set(AFP_CUDA_ARCHITECTURES "80-real;90a-real;90-virtual" CACHE STRING
     "What the CUDA backend is compiled for, as CMAKE_CUDA_ARCHITECTURES takes it")
@@ -26,8 +26,8 @@ else()
     execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE afp_nvcc_version ERROR_QUIET)
     if(NOT afp_nvcc_version MATCHES "release ([0-9.]+)")
       set(afp_why_no_cuda "${CMAKE_CUDA_COMPILER} is not nvcc")
-    elseif(CMAKE_MATCH_1 VERSION_LESS 12)
-      set(afp_why_no_cuda "${CMAKE_CUDA_COMPILER} is of CUDA ${CMAKE_MATCH_1}, which is older than 12")
+    elseif(CMAKE_MATCH_1 VERSION_LESS 12.9)  # whose CUB takes the iterators of primitives.cu
+      set(afp_why_no_cuda "${CMAKE_CUDA_COMPILER} is of CUDA ${CMAKE_MATCH_1}, which is older than 12.9")
     else()
       set(AFP_HAS_CUDA ON)
     endif()
@@ -37,7 +37,7 @@ endif()
 if(AFP_HAS_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES ${AFP_CUDA_ARCHITECTURES})
   enable_language(CUDA)
-  find_package(CUDAToolkit 12 REQUIRED)
+  find_package(CUDAToolkit 12.9 REQUIRED)
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc takes C++20
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
@@ -49,7 +49,7 @@ if(AFP_HAS_CUDA)
   set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
   set(afp_cuda_state "yes, nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${AFP_CUDA_ARCHITECTURES}")
 elseif(AFP_CUDA STREQUAL "ON")
-  message(FATAL_ERROR "AFP_CUDA=ON: ${afp_why_no_cuda}; expected nvcc of CUDA 12 or newer "
+  message(FATAL_ERROR "AFP_CUDA=ON: ${afp_why_no_cuda}; expected nvcc of CUDA 12.9 or newer "
                       "(CMAKE_CUDA_COMPILER or CUDACXX says where it is)")
 else()
   set(afp_cuda_state "no, ${afp_why_no_cuda}")

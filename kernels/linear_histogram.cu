@@ -95,8 +95,9 @@ __global__ void __launch_bounds__(kThreads, 1) histogram_kernel(const HistogramT
 template <DType kDType>
 cudaError_t start(const HistogramTask& task, cudaStream_t stream) {
   const std::size_t bytes = 4 * std::size_t{task.most_bins < kSharedBins ? task.most_bins : kSharedBins};
-  if (const cudaError_t error = allow_shared(histogram_kernel<kDType>, bytes); error != cudaSuccess)
-    return error;
+  // As much as any launch takes: other threads launch, too, and the last word counts for all.
+  const cudaError_t error = allow_shared(histogram_kernel<kDType>, 4 * std::size_t{kSharedBins});
+  if (error != cudaSuccess) return error;
   return launch(histogram_kernel<kDType>, persistent_blocks(task.chunks, task.multiprocessors), kThreads,
                 bytes, stream, task);
 }

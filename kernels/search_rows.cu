@@ -273,7 +273,7 @@ class LongRow {
     return static_cast<unsigned>(task_.search.piece.grid.cells_per_row);
   }
   __device__ static unsigned tile_cells() {
-    return blockDim.x / kQuad;
+    return (kResident ? blockDim.x : kTiledThreads) / kQuad;
   }
 
   template <class Body>

@@ -238,5 +238,16 @@ TEST(MemoryShares, FollowTheBackendWithinTheBudget) {
                            Message::part);
 }
 
+// Of compute capability 8.0 and more, and still nothing for kernels that count in shared memory.
+TEST(Devices, WithTooLittleSharedMemoryOrWithoutPoolsServeNobody) {
+  const Device l4{"NVIDIA L4", 8, 9, 99 << 10}, slice{"NVIDIA A100-1C", 8, 0, 163 << 10, false};
+  const CudaMachine machine = machine_of({l4, slice});
+  EXPECT_EQ(unavailable(machine),
+            "device 0 (NVIDIA L4) gives a block 99 KiB of shared memory, expected 163 KiB or more; device 1 "
+            "(NVIDIA A100-1C) has no memory pools, expected a driver that offers them");
+  EXPECT_EQ(choose_devices({}, machine).indices, Indices());
+  EXPECT_EQ(choose_devices({}, machine_of({l4, kH200})).indices, Indices({1}));
+}
+
 }  // namespace
 }  // namespace afp

@@ -117,6 +117,15 @@ TEST_F(Cli, SearchPrintsItsChoiceAsJson) {
   EXPECT_EQ(json["minimizes"], "cost");
 }
 
+TEST_F(Cli, AnnealsWithSoManyChains) {
+  const auto anneal = [&](const char* chains) {
+    return afp_json({"search", "model", "--target-bpw", "4.6", "--method", "anneal", "--chains", chains});
+  };
+  const Json few = anneal("16"), many = anneal("48");
+  EXPECT_EQ(many["evaluations"], 3 * few["evaluations"].get<std::uint64_t>());
+  EXPECT_LE(many["cost"].get<double>(), few["cost"].get<double>());
+}
+
 TEST_F(Cli, ASearchedPlanIsCarriedOutAsPredicted) {
   const Json predicted =
       afp_json({"search", "model", "-o", "plan.json", "--target-bpw", "4.2", "--block", "32"});
@@ -309,6 +318,8 @@ TEST_F(Cli, WrongSearchOptionsAreNamed) {
       {{"--objective", "mae"}, "--objective: unknown objective 'mae'; expected mse, kl or kl-seed"},
       {{"--method", "guess"}, "--method: unknown method 'guess'; expected exact, anneal, genetic or bayes"},
       {{"--seed", "-1"}, "--seed: expected a number from 0 to 18446744073709551615, found '-1'"},
+      {{"--chains", "9"}, "--chains goes with --method anneal"},
+      {{"--method", "anneal", "--chains", "0"}, "--chains: expected a number from 1 to 65536, found '0'"},
       {{"--sample", "0"}, "--sample: expected a number from 1 to 1000000, found '0'"},
       {{"--penalty-exponent", "1"}, "--penalty-exponent goes with --uniform or --preset iccv2021"},
       {{"--preset", "nips"}, "--preset: expected iccv2021, found 'nips'"},

@@ -151,6 +151,38 @@ TEST_F(CudaApiTest, RefusesWhatMakesNoSense) {
   expect_error<UsageError>(
       [&] { context.quantize(f64, parse_encoding("E2M1/32"), Effort::exact, {}, nullptr, stream_); },
       "weights on a device are BF16, F16 or F32, found F64");
+  DeviceArray<std::byte> place(4096);
+  const cuda::Weights bf16{place.data(), DType::BF16, {4, 16}};
+  const cuda::Packed whole{reinterpret_cast<std::uint8_t*>(place.data()),
+                           reinterpret_cast<std::uint8_t*>(place.data()),
+                           reinterpret_cast<float*>(place.data())};
+  const auto refused = [&](const cuda::Weights& given, const cuda::Packed& packed, void* workspace,
+                           const std::string& message) {
+    expect_error<UsageError>(
+        [&] {
+          context.quantize(given, parse_encoding("E2M1/16"), Effort::exact, packed, workspace, stream_);
+        },
+        message);
+  };
+  refused({place.data() + 1, DType::BF16, {4, 16}}, whole, place.data(),
+          "weights are not aligned; expected device memory aligned to 2 bytes");
+  refused(bf16, {whole.codes + 8, whole.scales, whole.tensor_scale}, place.data(),
+          "codes are not aligned; expected device memory aligned to 16 bytes");
+  refused(bf16, {whole.codes, nullptr, whole.tensor_scale}, place.data(),
+          "scales are at a null pointer; expected device memory aligned to 1 byte");
+  refused(bf16, {whole.codes, whole.scales, nullptr}, place.data(),
+          "the bytes of the tensor's scale are at a null pointer; expected device memory aligned to 4 bytes");
+  refused(bf16, whole, nullptr,
+          "the bytes of the workspace are at a null pointer; expected device memory aligned to 16 bytes");
+  expect_error<UsageError>(
+      [&] {
+        context.dequantize({whole.codes, whole.scales, nullptr}, parse_encoding("E2M1/16"), {4, 16},
+                           DType::F32, place.data(), stream_);
+      },
+      "the bytes of the tensor's scale are at a null pointer; expected device memory aligned to 4 bytes");
+  const std::vector<cuda::Weights> odd = {{place.data() + 1, DType::BF16, {16}}};
+  expect_error<UsageError>([&] { cuda::TensorSet set(context, odd, stream_); },
+                           "weights of a set of tensors are not at device memory aligned to 2 bytes");
   expect_error<UsageError>([&] { cuda::TensorSet set(context, {}, stream_); },
                            "a set of tensors is empty; expected one at least");
   DeviceArray<std::byte> memory(64);

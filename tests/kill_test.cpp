@@ -64,7 +64,10 @@ TEST(Kill, LeavesNothingThatLooksCompleteAndResumes) {
       }
     }
     if (finished.signal != SIGKILL) duration = duration * 3 / 4;  // the first run was slowed down by others
-    EXPECT_EQ(sample::contents(folder / out), whole) << "round " << round;
+    auto found = sample::contents(folder / out);
+    // Its notes on finished shards are the last to go, once the output is complete: some may be left.
+    std::erase_if(found, [](const auto& file) { return file.first.starts_with(".afp-finished/"); });
+    EXPECT_TRUE(found == whole) << "round " << round;
     std::filesystem::remove_all(folder / out);
   }
   ::close(null);

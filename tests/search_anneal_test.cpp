@@ -484,6 +484,27 @@ TEST(SearchAnneal, AResultDoesNotShowWhereItsChainsRan) {
       }
 }
 
+// Where costs are equal and budgets are met exactly: which of several best assignments is kept, too.
+TEST(SearchAnneal, NorWhichOfEqualAssignmentsIsFoundFirst) {
+  Random random(17);
+  for (int repeat = 0; repeat < 300; ++repeat) {
+    SCOPED_TRACE(repeat);
+    SearchProblem problem = small_problem(random, static_cast<Costs>(repeat % 6));
+    if (repeat % 3 != 0) problem.budget = optimum_of(problem).least_bytes + random_below(random, 30);
+    SearchOptions options;
+    options.method = Method::anneal;
+    options.seed = random();
+    options.threads = 1;
+    options.chains = static_cast<std::uint32_t>(1 + random_below(random, 6));
+    options.evaluations = 400;
+    options.original_schedule = repeat % 4 == 0;
+    const SearchResult one = search(problem, options);
+    PlainRunner runner;
+    options.runner = &runner;
+    expect_same(search(problem, options), one);
+  }
+}
+
 // A PlainRunner that says which assignments were asked for since its last level.
 class WatchedRunner : public PlainRunner {
  public:

@@ -10,6 +10,7 @@ namespace afp::cli {
 namespace {
 
 constexpr std::uint64_t kMostSamples = 1'000'000;
+constexpr std::uint64_t kMostChains = 65'536;
 
 // "1/16" or "16".
 std::uint32_t parse_sample(const CommandLine& command, const std::string& text) {
@@ -33,10 +34,11 @@ void SearchArguments::declare_search(CommandLine& command, Explained explained) 
   command.value("--objective", "NAME", objective, help("mse (default), or of tensor blocks kl, kl-seed"));
   command.value("--importance", "FILE", importance, help("safetensors: weights of the error by column"));
   command.value("--sample", "1/K", sample, help("measure one block in K (row and small blocks)"));
+  command.value("--method", "M", method, help("exact (default), anneal, genetic or bayes"));
   if (explained == Explained::yes)
-    command.describe("--method M, --seed S", "exact (default), anneal, genetic or bayes");
-  command.value("--method", "M", method, "");
+    command.describe("--seed S, --chains C", "of random methods; walks of anneal, from 256 on a GPU");
   command.value("--seed", "S", seed, "");
+  command.value("--chains", "C", chains, "");
   command.repeated(
       "--tie", "REGEX", [this](const std::string& text) { ties.push_back(text); },
       help("what matches with equal (groups) gets one Encoding"));
@@ -48,8 +50,10 @@ void SearchArguments::declare_search(CommandLine& command, Explained explained) 
 
 void SearchArguments::declare_files(CommandLine& command, Explained explained) {
   const auto help = [&](const char* text) { return explained == Explained::yes ? text : ""; };
-  command.value("--save-costs", "FILE", save_costs, help("write what was measured, to solve other budgets"));
-  command.value("--costs", "FILE", costs, help("take what --save-costs wrote; no weight is read"));
+  if (explained == Explained::yes)
+    command.describe("--save-costs, --costs", "FILE to write measured costs to, or to take them from");
+  command.value("--save-costs", "FILE", save_costs, "");
+  command.value("--costs", "FILE", costs, "");
   command.value("--report", "FILE", report, help("a page of HTML: size against error, every tensor"));
 }
 
@@ -59,13 +63,14 @@ void SearchArguments::declare_briefly(CommandLine& command) {
   declare_files(command, Explained::no);
   const std::string none;
   command.describe("--target-bpw X, --target-size SIZE, --target-sqnr DB, --candidates SPACE,", none);
-  command.describe("--objective, --importance, --sample, --method, --seed, --tie, --uniform,", none);
-  command.describe("--penalty-exponent, --preset, --save-costs, --costs, --report", none);
+  command.describe("--objective, --importance, --sample, --method, --seed, --chains, --tie,", none);
+  command.describe("--uniform, --penalty-exponent, --preset, --save-costs, --costs, --report", none);
 }
 
 bool SearchArguments::any() const {
-  for (const auto* text : {&target_bpw, &target_size, &target_sqnr, &candidates, &objective, &method, &seed,
-                           &importance, &sample, &penalty_exponent, &preset, &costs, &save_costs, &report})
+  for (const auto* text :
+       {&target_bpw, &target_size, &target_sqnr, &candidates, &objective, &method, &seed, &chains,
+        &importance, &sample, &penalty_exponent, &preset, &costs, &save_costs, &report})
     if (*text) return true;
   return uniform || !ties.empty();
 }
@@ -128,6 +133,11 @@ SearchRequest SearchArguments::check(const CommandLine& command, const EncodingA
   if (objective) measured.objective = parse_option(command, "--objective", *objective, parse_objective);
   if (method) model.solver.method = parse_option(command, "--method", *method, parse_method);
   if (seed) model.solver.seed = parse_number(command, "--seed", *seed, 0, ~std::uint64_t{0});
+  if (chains) {
+    if (model.solver.method != Method::anneal) throw command.error("--chains goes with --method anneal");
+    model.solver.chains =
+        static_cast<std::uint32_t>(parse_number(command, "--chains", *chains, 1, kMostChains));
+  }
   if (sample) measured.sample = parse_sample(command, *sample);
   measured.effort = encoding.parsed_effort(command);
   if (penalty_exponent) {

@@ -21,7 +21,7 @@ struct SearchRequest {
 
 struct SearchArguments {
   std::optional<std::string> target_bpw, target_size, target_sqnr, candidates, objective, method, seed,
-      importance, sample, penalty_exponent, preset, costs, save_costs, report;
+      chains, importance, sample, penalty_exponent, preset, costs, save_costs, report;
   std::vector<std::string> ties;
   bool uniform = false;
 

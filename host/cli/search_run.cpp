@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 
+#include "afp/chain_runner.hpp"
 #include "afp/seed_search.hpp"
 #include "afp/text_file.hpp"
 
@@ -71,6 +73,14 @@ std::set<std::string> swept_tensors(const Checkpoint& input, const std::vector<R
   for (std::size_t t = 0; t < infos.size(); ++t)
     if (selections[t].request && (named || infos[t].shape.size() == 4)) names.insert(infos[t].name);
   return names;
+}
+
+// Where chains of annealing run faster than on threads, if there is such a place: on a device each takes a
+// million steps a second, however many they are.
+std::unique_ptr<ChainRunner> many_chains(const SearchOptions& solver, const BackendChoice& backend) {
+  constexpr std::uint32_t kFew = 256;
+  if (solver.method != Method::anneal || solver.chains < kFew) return nullptr;
+  return make_chain_runner(backend);
 }
 
 // The original's question: one (N, E) by its divergence over the convolutions, and the penalty of the
@@ -161,6 +171,8 @@ SearchRun run_search(const Checkpoint& input, const SearchRequest& request, cons
   ModelSearchOptions model = request.model;
   model.solver.threads = run.threads;
   model.solver.stop = run.stop;
+  const std::unique_ptr<ChainRunner> device = many_chains(model.solver, run.backend);
+  model.solver.runner = device.get();
   out.result = search_model(input, out.table, model);
   list_uniform(out);
   return out;

@@ -136,6 +136,9 @@ class CostMeasurer {
   }
 
   void run_batches() {
+    std::uint64_t most_resident = 0;  // no more than there is: a backend's memory may be dear
+    for (const Work& work : works_) most_resident += work.source.bytes();
+    most_resident = std::min(most_resident, shares_.resident_bytes);
     std::vector<Work*> batch;
     std::uint64_t held = 0, resident = 0;
     const auto flush = [&] {
@@ -153,7 +156,7 @@ class CostMeasurer {
       const std::uint64_t needs = (stays ? work.source.bytes() : 0) + work.meter->memory();
       if (held + needs > shares_.resident_bytes && !batch.empty()) flush();
       if (stays) {
-        if (!resident_) resident_.emplace(backend_.backend->host_memory(), shares_.resident_bytes);
+        if (!resident_) resident_.emplace(backend_.backend->host_memory(), most_resident);
         work.source.stay_in(resident_->bytes().subspan(resident, work.source.bytes()));
         resident += work.source.bytes();
       }

@@ -102,6 +102,9 @@ std::vector<ManifestEntry> ShardQuantizer::run(const std::vector<Item>& items, S
   }
 
   while (buffers_.size() < shares_.pieces) buffers_.emplace_back(backend_.host_memory());
+  std::uint64_t most_resident = 0;  // no more than there is: a backend's memory may be dear
+  for (const Work& work : works) most_resident += work.item->candidates->empty() ? 0 : work.source.bytes();
+  most_resident = std::min(most_resident, shares_.resident_bytes);
   std::vector<ManifestEntry> entries;
   std::vector<Work*> batch;
   std::uint64_t held = 0;      // memory the batch needs between passes
@@ -124,7 +127,7 @@ std::vector<ManifestEntry> ShardQuantizer::run(const std::vector<Item>& items, S
     const std::uint64_t needs = (stays ? bytes : 0) + (work.encoder ? work.encoder->memory() : 0);
     if (held + needs > shares_.resident_bytes && !batch.empty()) flush();
     if (stays) {
-      if (!resident_) resident_.emplace(backend_.host_memory(), shares_.resident_bytes);
+      if (!resident_) resident_.emplace(backend_.host_memory(), most_resident);
       work.source.stay_in(resident_->bytes().subspan(resident, bytes));
       resident += bytes;
     }

@@ -56,13 +56,17 @@ void PinnedBuffer::swap(PinnedBuffer& other) noexcept {
   std::swap(size_, other.size_);
 }
 
-bool is_pinned(const void* place) {
-  cudaPointerAttributes attributes{};
-  if (cudaPointerGetAttributes(&attributes, place) != cudaSuccess) {
-    (void)cudaGetLastError();
-    return false;
+bool is_pinned(std::span<const std::byte> bytes) {
+  // A stretch of the host's memory may have been pinned in part.
+  for (const std::byte* const place : {&bytes.front(), &bytes.back()}) {
+    cudaPointerAttributes attributes{};
+    if (cudaPointerGetAttributes(&attributes, place) != cudaSuccess) {
+      (void)cudaGetLastError();
+      return false;
+    }
+    if (attributes.type != cudaMemoryTypeHost) return false;
   }
-  return attributes.type == cudaMemoryTypeHost;
+  return true;
 }
 
 }  // namespace afp::cuda

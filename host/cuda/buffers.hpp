@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace afp::cuda {
 
@@ -74,7 +75,7 @@ class PinnedBuffer {
   std::size_t size_ = 0;
 };
 
-// Whether a copy from or to this place runs beside the host.
-bool is_pinned(const void* place);
+// Whether a copy from or to these bytes, one at least, runs beside the host.
+bool is_pinned(std::span<const std::byte> bytes);
 
 }  // namespace afp::cuda

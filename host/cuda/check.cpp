@@ -22,11 +22,8 @@ void fail(cudaError_t error, const std::string& doing, const std::source_locatio
   const std::string text = std::string(doing) + ": " + cudaGetErrorString(error) + " (" +
                            cudaGetErrorName(error) + ", " + std::string(project_path(place.file_name())) +
                            ":" + std::to_string(place.line()) + ")";
-  // A failed allocation is over with; the runtime would report it once more.
-  if (error == cudaErrorMemoryAllocation) {
-    (void)cudaGetLastError();
-    throw OutOfMemory(text);
-  }
+  (void)cudaGetLastError();  // it has been told; an error that spoils the device stays anyway
+  if (error == cudaErrorMemoryAllocation) throw OutOfMemory(text);
   throw DeviceError(text);
 }
 

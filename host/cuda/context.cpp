@@ -1,6 +1,8 @@
 // Bodies of afp/cuda.hpp's Context: which kernels in which order, and how the workspace is divided.
 #include <cuda_runtime_api.h>
 
+#include <cstdint>
+
 #include "afp/block_search.hpp"
 #include "afp/cuda.hpp"
 #include "afp/error.hpp"
@@ -22,6 +24,14 @@ constexpr const char* kLaunching = "starting a kernel";
 void require_float_weights(DType dtype) {
   if (dtype != DType::BF16 && dtype != DType::F16 && dtype != DType::F32)
     throw UsageError("weights on a device are BF16, F16 or F32, found " + std::string(dtype_name(dtype)));
+}
+
+// What a kernel would fail on, and with it everything the program does on the device from then on.
+void require_memory(const void* memory, std::size_t alignment, const char* what) {
+  if (memory == nullptr || reinterpret_cast<std::uintptr_t>(memory) % alignment != 0)
+    throw UsageError(std::string(what) + (memory == nullptr ? " are at a null pointer" : " are not aligned") +
+                     "; expected device memory aligned to " + std::to_string(alignment) +
+                     (alignment == 1 ? " byte" : " bytes"));
 }
 
 BlockGrid grid_of(const Encoding& encoding, const Shape& shape) {
@@ -119,6 +129,11 @@ void Context::quantize(const Weights& weights, const Encoding& encoding, Effort 
       check(cudaMemsetAsync(nonfinite, 0, sizeof *nonfinite, stream), "clearing device memory");
     return;
   }
+  require_memory(weights.data, static_cast<std::size_t>(dtype_bits(weights.dtype)) / 8, "weights");
+  require_memory(packed.codes, 16, "codes");
+  require_memory(packed.scales, 1, "scales");
+  require_memory(workspace, 16, "the bytes of the workspace");
+  if (is_ue4m3) require_memory(packed.tensor_scale, sizeof(float), "the bytes of the tensor's scale");
   const QuantizePlaces work(workspace, grid, weights.dtype);
   const kernels::DevicePiece piece{
       grid, {0, grid.cells()}, weights.dtype, static_cast<const std::byte*>(weights.data)};
@@ -159,7 +174,13 @@ void Context::dequantize(const Packed& packed, const Encoding& encoding, const S
   const Range range("afp::cuda::dequantize");
   require_float_weights(dtype);
   const BlockGrid grid = grid_of(encoding, shape);
-  const float* const tensor_scale = encoding.scale == ScaleKind::ue4m3 ? packed.tensor_scale : nullptr;
+  if (grid.weights() == 0) return;
+  const bool is_ue4m3 = encoding.scale == ScaleKind::ue4m3;
+  require_memory(weights, static_cast<std::size_t>(dtype_bits(dtype)) / 8, "weights");
+  require_memory(packed.codes, 1, "codes");
+  require_memory(packed.scales, 1, "scales");
+  if (is_ue4m3) require_memory(packed.tensor_scale, sizeof(float), "the bytes of the tensor's scale");
+  const float* const tensor_scale = is_ue4m3 ? packed.tensor_scale : nullptr;
   check(kernels::dequantize({grid,
                              {0, grid.cells()},
                              block_codec({encoding, 1.0f}),

@@ -122,7 +122,7 @@ struct RowResults {
         strips(strips_),
         scales(job.output<std::uint8_t>(scales_wanted ? groups.order.size() * rows : 0)),
         sums(job.output<StripSums>(groups.order.size() * strips)),
-        row_sums(job.output<StripSums>(groups.order.size() * rows)) {}
+        row_sums(job.scratch<StripSums>(groups.order.size() * rows)) {}
   std::uint64_t rows, strips;
   Placed<std::uint8_t> scales;
   Placed<StripSums> sums, row_sums;
@@ -161,7 +161,7 @@ void deliver_in_order(Job& job, Placed<T> found, const Groups& groups, std::uint
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(std::span<const int> devices) : lanes_(devices) {}
+  explicit CudaBackend(std::span<const int> devices) : lanes_(devices), host_memory_(devices[0]) {}
 
   std::string name() const override { return "cuda"; }
   std::string description() const override { return "cuda, " + device_use().device; }
@@ -327,7 +327,7 @@ class CudaBackend final : public Backend {
                        nullptr};
       });
       const auto candidate_codecs = job.input(std::span<const BlockCodec>(codecs));
-      const auto costs = job.output<double>(codecs.size());
+      const auto costs = job.scratch<double>(codecs.size());
       const auto tensor_scales = job.output<TensorScale>(codecs.size());
       job.start();
       job.run(kernels::tensor_costs(

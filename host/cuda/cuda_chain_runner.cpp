@@ -6,30 +6,12 @@
 #include "host/cuda/check.hpp"
 #include "host/cuda/cuda_backend.hpp"
 #include "host/cuda/device.hpp"
+#include "host/cuda/places.hpp"
 
 namespace afp::cuda {
 namespace {
 
 constexpr std::uint64_t kStepsPerLaunch = 65'536;
-
-// Hands out parts of a stretch of memory, one behind the other; without any it only adds up.
-class Parts {
- public:
-  explicit Parts(std::byte* memory) : memory_(memory) {}
-
-  template <class T>
-  T* take(std::size_t count) {
-    std::byte* const part = memory_ == nullptr ? nullptr : memory_ + bytes_;
-    bytes_ = (bytes_ + count * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    return reinterpret_cast<T*>(part);
-  }
-  std::size_t bytes() const { return bytes_; }
-
- private:
-  static constexpr std::size_t kAlignment = 256;
-  std::byte* memory_;
-  std::size_t bytes_ = 0;
-};
 
 }  // namespace
 
@@ -72,14 +54,14 @@ void CudaChainRunner::start(const AnnealingProblem& problem, std::span<const Cha
   task_.problem = problem;
   task_.chains = static_cast<std::uint32_t>(states.size());
   const auto place = [&](std::byte* memory) {
-    Parts parts(memory);
+    Places places(memory);
     const auto copy = [&]<class T>(const T*& pointer, const T* from, std::size_t count) {
-      T* const to = parts.take<T>(count);
+      T* const to = places.take<T>(count);
       if (memory != nullptr) write(std::span(from, count), to);
       pointer = to;
     };
     const auto copy_chains = [&]<class T>(T*& pointer, std::span<const T> from) {
-      pointer = parts.take<T>(from.size());
+      pointer = places.take<T>(from.size());
       if (memory != nullptr) write(from, pointer);
     };
     const std::size_t cells = problem.rows * problem.table.columns;
@@ -95,7 +77,7 @@ void CudaChainRunner::start(const AnnealingProblem& problem, std::span<const Cha
     copy_chains(task_.states, states);
     copy_chains(task_.choices, choices);
     copy_chains(task_.best, best);
-    return parts.bytes();
+    return places.bytes();
   };
   memory_ = DeviceBuffer(place(nullptr), stream_->get(), meter_);
   place(memory_.data());

@@ -39,7 +39,8 @@ CudaMachine cuda_machine() {
   for (int i = 0; error == cudaSuccess && i < count; ++i) {
     cudaDeviceProp properties{};
     error = cudaGetDeviceProperties(&properties, i);
-    machine.devices.push_back({properties.name, properties.major, properties.minor});
+    machine.devices.push_back({properties.name, properties.major, properties.minor,
+                               properties.sharedMemPerBlockOptin, properties.memoryPoolsSupported != 0});
   }
   if (error != cudaSuccess) {
     (void)cudaGetLastError();  // it has been told, and is not to be found again by who asks next

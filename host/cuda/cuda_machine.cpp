@@ -10,11 +10,18 @@ std::string named(const CudaMachine& machine, std::size_t index) {
   return std::to_string(index) + " (" + machine.devices[index].name + ")";
 }
 
-std::string too_old(const CudaMachine& machine, std::size_t index) {
+// Of one that is not usable.
+std::string shortcoming(const CudaMachine& machine, std::size_t index) {
   const CudaMachine::Device& device = machine.devices[index];
-  return "device " + named(machine, index) + " has compute capability " +
-         std::to_string(device.compute_major) + "." + std::to_string(device.compute_minor) + ", expected " +
-         std::to_string(kLeastComputeMajor) + ".0 or higher";
+  const std::string text = "device " + named(machine, index);
+  if (device.compute_major < kLeastComputeMajor)
+    return text + " has compute capability " + std::to_string(device.compute_major) + "." +
+           std::to_string(device.compute_minor) + ", expected " + std::to_string(kLeastComputeMajor) +
+           ".0 or higher";
+  if (device.block_shared < kLeastBlockShared)
+    return text + " gives a block " + std::to_string(device.block_shared >> 10) +
+           " KiB of shared memory, expected " + std::to_string(kLeastBlockShared >> 10) + " KiB or more";
+  return text + " has no memory pools, expected a driver that offers them";
 }
 
 // Of a machine with one device at least.
@@ -29,7 +36,7 @@ void check_indices(const CudaMachine& machine, const std::vector<int>& indices) 
   }
   for (const int index : indices) {
     const auto i = static_cast<std::size_t>(index);
-    if (!machine.devices[i].is_usable()) throw DeviceError(too_old(machine, i));
+    if (!machine.devices[i].is_usable()) throw DeviceError(shortcoming(machine, i));
   }
 }
 
@@ -48,7 +55,8 @@ std::string unavailable(const CudaMachine& machine) {
   if (machine.devices.empty()) return "no CUDA device found, expected one at least";
   if (!usable_devices(machine).empty()) return "";
   std::string why;
-  for (std::size_t i = 0; i < machine.devices.size(); ++i) why += (i == 0 ? "" : "; ") + too_old(machine, i);
+  for (std::size_t i = 0; i < machine.devices.size(); ++i)
+    why += (i == 0 ? "" : "; ") + shortcoming(machine, i);
   return why;
 }
 

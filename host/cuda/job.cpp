@@ -12,15 +12,15 @@ Job::~Job() {
 }
 
 void Job::start() {
+  CurrentDevice::become(lane().device().index());
   std::vector<bool> staged;
   std::size_t staging_bytes = 0;
   for (const Source& source : sources_) {
-    staged.push_back(source.fill || !is_pinned(source.bytes.data()));
+    staged.push_back(source.fill || !is_pinned(source.bytes));
     if (staged.back()) staging_bytes += aligned(source.bytes.size());
   }
-  CurrentDevice::become(lane().device().index());
-  memory_ = lane().device_memory(inputs_end_ + outputs_end_);
-  std::byte* staging = lane().staging(staging_bytes + outputs_end_);
+  memory_ = lane().device_memory(size_of(Region::input) + size_of(Region::output) + size_of(Region::scratch));
+  std::byte* staging = lane().staging(staging_bytes + size_of(Region::output));
   outputs_staging_ = staging + staging_bytes;
 
   started_ = true;
@@ -38,7 +38,7 @@ void Job::start() {
       from = staging;
       staging += aligned(source.bytes.size());
     }
-    std::byte* const to = memory_ + (source.is_output ? inputs_end_ : 0) + source.offset;
+    std::byte* const to = begin_of(source.region) + source.offset;
     check(cudaMemcpyAsync(to, from, source.bytes.size(), cudaMemcpyHostToDevice, upload.get()),
           "copying to the device");
   }
@@ -55,9 +55,9 @@ void Job::download() {
   for (Result& result : results_) {
     const std::size_t bytes = result.destination.size();
     if (bytes == 0) continue;
-    result.is_direct = !result.take && is_pinned(result.destination.data());
+    result.is_direct = !result.take && is_pinned(result.destination);
     std::byte* const to = result.is_direct ? result.destination.data() : outputs_staging_ + result.offset;
-    check(cudaMemcpyAsync(to, memory_ + inputs_end_ + result.offset, bytes, cudaMemcpyDeviceToHost,
+    check(cudaMemcpyAsync(to, begin_of(Region::output) + result.offset, bytes, cudaMemcpyDeviceToHost,
                           download.get()),
           "copying from the device");
   }

@@ -24,12 +24,16 @@
 
 namespace afp::cuda {
 
-// `count` values of T in the job's device memory, which holds the inputs and, behind them, the outputs.
+// The job's device memory holds the inputs, behind them the outputs, and behind these what never leaves the
+// device.
+enum class Region { input, output, scratch };
+
+// `count` values of T there.
 template <class T>
 struct Placed {
-  std::size_t offset = 0;
+  std::size_t offset = 0;  // within the region
   std::size_t count = 0;
-  bool is_output = false;
+  Region region = Region::input;
 };
 
 class Job {
@@ -42,23 +46,29 @@ class Job {
   // The source must stay as it is until finish().
   template <class T>
   Placed<T> input(std::span<const T> source) {
-    const Placed<T> placed = place<T>(source.size(), false);
-    if (!source.empty()) sources_.push_back({placed.offset, false, std::as_bytes(source), {}});
+    const Placed<T> placed = place<T>(source.size(), Region::input);
+    if (!source.empty()) sources_.push_back({placed.offset, Region::input, std::as_bytes(source), {}});
     return placed;
   }
   // Written by fill(std::span<T>) in start(), when at() knows where everything is.
   template <class T, class Fill>
   Placed<T> input(std::size_t count, const Fill& fill) {
-    return filled(place<T>(count, false), fill);
+    return filled(place<T>(count, Region::input), fill);
   }
   // Undefined to begin with, or filled likewise.
   template <class T>
   Placed<T> output(std::size_t count) {
-    return place<T>(count, true);
+    return place<T>(count, Region::output);
   }
   template <class T, class Fill>
   Placed<T> output(std::size_t count, const Fill& fill) {
-    return filled(place<T>(count, true), fill);
+    return filled(place<T>(count, Region::output), fill);
+  }
+
+  // For kernels alone: not to be delivered.
+  template <class T>
+  Placed<T> scratch(std::size_t count) {
+    return place<T>(count, Region::scratch);
   }
 
   // Throws OutOfMemory, after which the lane is free for a smaller job. The lane's device becomes the current
@@ -67,9 +77,7 @@ class Job {
 
   template <class T>
   T* at(Placed<T> placed) const {
-    return placed.count == 0
-               ? nullptr
-               : reinterpret_cast<T*>(memory_ + (placed.is_output ? inputs_end_ : 0) + placed.offset);
+    return placed.count == 0 ? nullptr : reinterpret_cast<T*>(begin_of(placed.region) + placed.offset);
   }
   cudaStream_t stream() const { return (*lane_)->stream().get(); }
   int multiprocessors() const { return (*lane_)->device().multiprocessors(); }
@@ -108,7 +116,7 @@ class Job {
 
   struct Source {
     std::size_t offset;
-    bool is_output;
+    Region region;
     std::span<const std::byte> bytes;
     std::function<void(std::byte*)> fill;  // in place of the bytes, of which only the number counts then
   };
@@ -121,16 +129,22 @@ class Job {
 
   static std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
   template <class T>
-  Placed<T> place(std::size_t count, bool is_output) {
-    std::size_t& end = is_output ? outputs_end_ : inputs_end_;
-    const Placed<T> placed{end, count, is_output};
+  Placed<T> place(std::size_t count, Region region) {
+    std::size_t& end = ends_[static_cast<int>(region)];
+    const Placed<T> placed{end, count, region};
     end = aligned(end + count * sizeof(T));
     return placed;
+  }
+  std::size_t size_of(Region region) const { return ends_[static_cast<int>(region)]; }
+  std::byte* begin_of(Region region) const {
+    std::byte* begin = memory_;
+    for (int before = 0; before < static_cast<int>(region); ++before) begin += ends_[before];
+    return begin;
   }
   template <class T, class Fill>
   Placed<T> filled(Placed<T> placed, const Fill& fill) {
     sources_.push_back({placed.offset,
-                        placed.is_output,
+                        placed.region,
                         {static_cast<const std::byte*>(nullptr), placed.count * sizeof(T)},
                         [fill, count = placed.count](std::byte* to) {
                           fill(std::span<T>(reinterpret_cast<T*>(to), count));
@@ -140,7 +154,7 @@ class Job {
   Lane& lane() const { return **lane_; }
 
   std::unique_ptr<LaneLease> lane_;
-  std::size_t inputs_end_ = 0, outputs_end_ = 0;
+  std::size_t ends_[3] = {};  // of the regions
   std::vector<Source> sources_;
   std::vector<Result> results_;
   std::byte* memory_ = nullptr;

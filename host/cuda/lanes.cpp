@@ -5,10 +5,25 @@
 
 namespace afp::cuda {
 
+namespace {
+
+// Some more than is asked for, where there is room: pieces differ, and growing waits for the device.
+template <class Make>
+auto grown(std::size_t bytes, const Make& make) {
+  try {
+    return make(bytes + bytes / 4);
+  } catch (const OutOfMemory&) {
+    return make(bytes);
+  }
+}
+
+}  // namespace
+
 std::byte* Lane::device_memory(std::size_t bytes) {
   if (device_memory_.size() < bytes) {
     device_memory_.release();
-    device_memory_ = DeviceBuffer(bytes, stream_.get(), device_.memory());
+    device_memory_ =
+        grown(bytes, [&](std::size_t size) { return DeviceBuffer(size, stream_.get(), device_.memory()); });
   }
   return device_memory_.data();
 }
@@ -16,7 +31,7 @@ std::byte* Lane::device_memory(std::size_t bytes) {
 std::byte* Lane::staging(std::size_t bytes) {
   if (staging_.size() < bytes) {
     staging_.release();
-    staging_ = PinnedBuffer(bytes);
+    staging_ = grown(bytes, [](std::size_t size) { return PinnedBuffer(size); });
   }
   return staging_.data();
 }
@@ -65,18 +80,19 @@ std::unique_ptr<LaneLease> LanePool::take() {
   std::unique_lock lock(mutex_);
   Slot* slot = nullptr;
   freed_.wait(lock, [&] { return (slot = find_free()) != nullptr; });
-  slot->in_use = true;
-  lock.unlock();
-  return std::make_unique<LaneLease>(*this, *slot->lane);
+  return lease(*slot);
 }
 
 std::unique_ptr<LaneLease> LanePool::try_take() {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   Slot* slot = find_free();
-  if (slot == nullptr) return nullptr;
-  slot->in_use = true;
-  lock.unlock();
-  return std::make_unique<LaneLease>(*this, *slot->lane);
+  return slot == nullptr ? nullptr : lease(*slot);
+}
+
+std::unique_ptr<LaneLease> LanePool::lease(Slot& slot) {
+  auto lease = std::make_unique<LaneLease>(*this, *slot.lane);
+  slot.in_use = true;
+  return lease;
 }
 
 void LanePool::give_back(const Lane& lane) {

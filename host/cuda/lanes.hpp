@@ -81,6 +81,7 @@ class LanePool {
   };
 
   Slot* find_free();
+  std::unique_ptr<LaneLease> lease(Slot& slot);
   void give_back(const Lane& lane);
 
   std::vector<std::unique_ptr<Device>> devices_;

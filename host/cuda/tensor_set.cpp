@@ -109,11 +109,18 @@ struct TensorSet::State {
       : multiprocessors(context.multiprocessors()), tensors(set.begin(), set.end()), memory(stream) {
     if (tensors.empty()) throw UsageError("a set of tensors is empty; expected one at least");
     dtype = tensors[0].dtype;
+    if (dtype != DType::BF16 && dtype != DType::F16 && dtype != DType::F32)
+      throw UsageError("weights on a device are BF16, F16 or F32, found " + std::string(dtype_name(dtype)));
+    const auto width = static_cast<std::uintptr_t>(dtype_bits(dtype)) / 8;
     for (const Weights& tensor : tensors) {
       if (tensor.dtype != dtype)
         throw UsageError("a set of tensors holds " + std::string(dtype_name(dtype)) + " and " +
                          std::string(dtype_name(tensor.dtype)) + " weights; expected one type");
       counts.push_back(element_count(tensor.shape));
+      if (counts.back() != 0 &&
+          (tensor.data == nullptr || reinterpret_cast<std::uintptr_t>(tensor.data) % width != 0))
+        throw UsageError("weights of a set of tensors are not at device memory aligned to " +
+                         std::to_string(width) + " bytes");
     }
     gather();
   }
@@ -196,9 +203,11 @@ class CostRun {
     Places sizes(nullptr);
     (void)take_key_arrays(sizes, dtype_, objective_);
     std::vector<kernels::KeyTensor> tasks;
+    auto* const facts = memory_.take<kernels::KeyFacts>(tensors_.size());
     for (std::size_t t = 0; t < tensors_.size(); ++t) {
       Places places(memory_.take<std::byte>(sizes.bytes()));
       keys_.push_back(take_key_arrays(places, dtype_, objective_));
+      keys_[t].facts = facts + t;  // side by side: they are read back at once
       kernels::RawExtent* extent = nullptr;
       if (needs_extent) extent = extent_of(memory_, tensors_[t], counts_[t], multiprocessors_);
       tasks.push_back({tables_[t], extent, objective_ == Objective::kl_seed, keys_[t]});
@@ -207,7 +216,7 @@ class CostRun {
     check(kernels::lay_out_keys({dtype_, memory_.upload(tasks), static_cast<std::uint32_t>(tasks.size())},
                                 memory_.stream()),
           kLaunching);
-    for (const kernels::KeyArrays& keys : keys_) facts_.push_back(memory_.download(keys.facts, 1)[0]);
+    facts_ = memory_.download(facts, tensors_.size());
   }
 
   // Weights within the limit where it is not the largest magnitude, which keys of F32 do not tell.

@@ -211,7 +211,6 @@ AFP_HD inline std::uint64_t assignment_bytes(const ProposalTable& table, std::si
 template <class KeepBest>
 AFP_HD inline void sum_up(const AnnealingProblem& problem, ChainState& state, const std::uint32_t* choices,
                           const KeepBest& keep_best) {
-  keep_best(state.at_best != 0);
   state.value = assignment_value(problem.table, problem.rows, choices);
   state.bytes = assignment_bytes(problem.table, problem.rows, choices);
   note_best(problem, state);

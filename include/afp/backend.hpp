@@ -134,7 +134,7 @@ struct ChosenBackend {
 
 // The backend that the choice means on this machine, on `threads` threads of the CPU. Throws UsageError where
 // CUDA is asked for and this build has none, or a device that is not there; DeviceError where there is no
-// driver, one that is too old, or no device of compute capability 8.0 or higher.
+// driver, one that is too old, or no device that the kernels run on.
 ChosenBackend make_backend(const BackendChoice& choice, int threads = 0);
 
 // Throws what make_backend would, and starts nothing: for before anything is written.

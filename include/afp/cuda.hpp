@@ -53,7 +53,7 @@ struct Packed {
 // What a device is known by, asked once.
 class Context {
  public:
-  // Throws DeviceError where there is no such device, or one of compute capability below 8.0.
+  // Throws DeviceError where there is no such device, or one that the kernels do not run on.
   explicit Context(int device = 0);
 
   int device() const { return device_; }
@@ -88,7 +88,7 @@ struct TensorSetCosts {
 // Tensors of one type whose Statistics are gathered and used on the device, all in one launch a step, however
 // many they are. It holds device memory: about 0.7 MB a tensor of BF16 or F16, 5 MB of F32; more under kl and
 // kl-seed. Unlike the calls of Context these allocate and wait. One thread at a time; the weights must stay
-// where they are.
+// where they are, and the stream must outlive the set.
 class TensorSet {
  public:
   // Gathers the Statistics. Throws UsageError for an empty set and for tensors of several types, DeviceError

@@ -34,7 +34,7 @@ _afp() {
     --device) COMPREPLY=($(compgen -W "0 1 0,1 all" -- "$cur")); return ;;
     --progress) COMPREPLY=($(compgen -W "bar json none" -- "$cur")); return ;;
     --memory-budget) COMPREPLY=($(compgen -W "512MiB 1GB 2GB 4GB 8GB" -- "$cur")); return ;;
-    --keep | --only | --set | --threads | --target-* | --candidates | --seed | --tie | --penalty-exponent) return ;;
+    --keep | --only | --set | --threads | --target-* | --candidates | --seed | --chains | --tie | --penalty-exponent) return ;;
     -o | --output | --rules | --against | --plan | --importance | --costs | --save-costs | --report)
       compopt -o filenames
       COMPREPLY=($(compgen -f -- "$cur"))
@@ -45,7 +45,8 @@ _afp() {
   if [[ $cur == -* ]]; then
     local options=""
     local searching="--target-bpw --target-size --target-sqnr --candidates --objective --importance --sample
-                     --method --seed --tie --uniform --penalty-exponent --preset --save-costs --costs --report"
+                     --method --seed --chains --tie --uniform --penalty-exponent --preset --save-costs --costs
+                     --report"
     case "$verb" in
       inspect) options="--stats --backend --device --json --help -h" ;;
       search)
