@@ -1,10 +1,10 @@
 // What many candidates cost the row or small blocks of bf16 weights, in one pass without codes; and the error
 // under given scales weighted by column. Scales are counted as the exact search is defined, see
 // scale_scan.hpp.
-#include <map>
 #include <string>
 #include <vector>
 
+#include "cost_candidates.hpp"
 #include "harness.hpp"
 #include "sample_tensor.hpp"
 #include "scale_scan.hpp"
@@ -12,27 +12,7 @@
 namespace afp::bench {
 namespace {
 
-constexpr std::uint64_t kManyRows = kRows / 4, kFewRows = kRows / 16, kCountedRows = kRows / 32;
-
-// All Formats of `first` .. `last` bits under e8m0.
-std::vector<std::string> all_formats(int first, int last, const std::string& block) {
-  std::vector<std::string> texts;
-  for (int bits = first; bits <= last; ++bits)
-    for (const Format format : formats_of(bits)) texts.push_back(to_string(format) + "/" + block + "/e8m0");
-  return texts;
-}
-
-// The pair E1 + E2 of each N under ue4m3 (N = 2 has E1 alone).
-std::vector<std::string> pairs(int first, int last, const std::string& block) {
-  std::vector<std::string> texts;
-  for (int bits = first; bits <= last; ++bits) {
-    const std::vector<Format> formats = formats_of(bits);
-    std::string text = to_string(formats[0]);
-    if (formats.size() > 1) text += "+" + to_string(formats[1]);
-    texts.push_back(text + "/" + block + "/ue4m3");
-  }
-  return texts;
-}
+constexpr std::uint64_t kManyRows = kRows / 4, kFewRows = kRows / 16;
 
 struct CostedSample {
   CostedSample(const std::vector<std::string>& texts, std::uint64_t rows, const Backend& backend)
@@ -52,18 +32,6 @@ struct CostedSample {
   std::vector<std::vector<StripSums>> storage;
   std::vector<std::span<StripSums>> spans;
 };
-
-// The mean over the first rows of the sample, which are like the others; counted once for each Encoding.
-double scales_per_weight(const TensorCodec& codec) {
-  static std::map<std::string, double> known;
-  const auto [entry, is_new] = known.try_emplace(to_string(codec.encoding));
-  if (is_new) {
-    const EncodedSample sample(codec.encoding, kCountedRows);
-    entry->second = static_cast<double>(count_weight_candidates(sample.piece(), codec)) /
-                    static_cast<double>(sample.grid.weights());
-  }
-  return entry->second;
-}
 
 void add_costs(const std::string& name, const std::vector<std::string>& texts, Effort effort, int threads,
                std::uint64_t rows, std::uint32_t sample = 1) {

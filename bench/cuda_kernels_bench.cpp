@@ -1,14 +1,11 @@
 // Kernels of codes on a device: encoding under given scales and dequantizing, in device memory. GB/s count
 // what is read and written: weights, codes and scales. Every result is compared with the CPU backend's before
 // it is timed.
-#include <cstdio>
-#include <cstring>
-#include <stdexcept>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "device_timing.hpp"
-#include "harness.hpp"
+#include "device_sample.hpp"
 #include "kernels/dequantize.hpp"
 #include "kernels/encode.hpp"
 #include "sample_tensor.hpp"
@@ -19,19 +16,6 @@ namespace {
 constexpr std::uint64_t kRepeats = 8;  // of the sample's rows: 134 M weights
 constexpr int kSets = 2;               // of buffers, each several times a second-level cache
 
-std::span<const std::byte> bytes_of(const auto& values) {
-  return std::as_bytes(std::span(values));
-}
-
-// Bytes of the sample kRepeats times over.
-DeviceBytes repeated(std::span<const std::byte> bytes) {
-  DeviceBytes all(bytes.size() * kRepeats);
-  for (std::uint64_t i = 0; i < kRepeats; ++i)
-    require(cudaMemcpy(all.data() + i * bytes.size(), bytes.data(), bytes.size(), cudaMemcpyHostToDevice),
-            "copying to the device");
-  return all;
-}
-
 // kRows x `columns` weights of the sample, in any type, and what the CPU makes of them.
 struct CodeCase {
   CodeCase(const std::string& text, DType type, std::uint64_t columns)
@@ -40,7 +24,7 @@ struct CodeCase {
         sample(encoding.block, encoding.bits(), {kRows, columns}),
         grid(encoding.block, encoding.bits(), {kRows * kRepeats, columns}),
         codec{encoding, 1.0f},
-        weights(weights_as(type, sample.weights())),
+        weights(weights_as(type, sample_bytes().first(sample.weights() * sizeof(std::uint16_t)))),
         scales(sample.scale_count()),
         codes(sample.code_bytes()) {
     const auto cpu = make_cpu_backend();
@@ -56,27 +40,10 @@ struct CodeCase {
     }
   }
 
-  static std::vector<std::byte> weights_as(DType dtype, std::uint64_t count) {
-    const std::span<const std::byte> source = sample_bytes().first(count * sizeof(std::uint16_t));
-    std::vector<std::byte> result;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      std::uint16_t bits;
-      std::memcpy(&bits, source.data() + i * sizeof bits, sizeof bits);
-      const auto append = [&](auto value) {
-        const auto bytes = std::as_bytes(std::span(&value, 1));
-        result.insert(result.end(), bytes.begin(), bytes.end());
-      };
-      if (dtype == DType::BF16) append(bits);
-      if (dtype == DType::F16) append(float_to_f16(bf16_to_float(bits)));
-      if (dtype == DType::F32) append(bf16_to_float(bits));
-    }
-    return result;
-  }
-
   // Of a tensor block the one byte there is.
   DeviceBytes device_scales() const {
     return encoding.block.kind == BlockKind::tensor ? DeviceBytes(bytes_of(scales))
-                                                    : repeated(bytes_of(scales));
+                                                    : repeated(bytes_of(scales), kRepeats);
   }
   CellRange cells() const { return {0, grid.cells()}; }
   std::uint64_t bytes_moved() const {
@@ -91,14 +58,6 @@ struct CodeCase {
   std::vector<std::uint8_t> scales, codes;
 };
 
-void require_repeats(const DeviceBytes& found, std::span<const std::byte> expected, const char* what) {
-  for (const std::uint64_t repeat : {std::uint64_t{0}, kRepeats - 1}) {
-    const std::vector<std::byte> part = found.read(repeat * expected.size(), expected.size());
-    if (std::memcmp(part.data(), expected.data(), part.size()) != 0)
-      throw std::runtime_error(std::string(what) + " differ from the CPU backend's");
-  }
-}
-
 std::string case_name(const char* verb, const std::string& text, DType dtype, std::uint64_t columns) {
   const std::string shape = columns == kColumns ? "" : "/columns:" + std::to_string(columns);
   return std::string(verb) + "/" + text + "/" + std::string(dtype_name(dtype)) + shape;
@@ -110,7 +69,7 @@ void add_encode(const std::string& text, DType dtype, std::uint64_t columns) {
     const DeviceBytes scales = tensor.device_scales();
     std::vector<DeviceBytes> weights, codes;
     for (int i = 0; i < kSets; ++i) {
-      weights.push_back(repeated(tensor.weights));
+      weights.push_back(repeated(tensor.weights, kRepeats));
       codes.emplace_back(tensor.grid.code_bytes());
     }
     const auto launch = [&](int i) {
@@ -123,7 +82,7 @@ void add_encode(const std::string& text, DType dtype, std::uint64_t columns) {
       return kernels::encode(task, nullptr);
     };
     for (int i = 0; i < kSets; ++i) require(launch(i), "encoding");
-    for (const DeviceBytes& found : codes) require_repeats(found, bytes_of(tensor.codes), "codes");
+    for (const DeviceBytes& found : codes) require_repeats(found, bytes_of(tensor.codes), kRepeats, "codes");
     report_device(state, median_seconds(state, kSets, launch), tensor.bytes_moved(), tensor.grid.weights());
   });
 }
@@ -137,7 +96,7 @@ void add_dequantize(const std::string& text, DType dtype, std::uint64_t columns)
     const DeviceBytes scales = tensor.device_scales();
     std::vector<DeviceBytes> codes, weights;
     for (int i = 0; i < kSets; ++i) {
-      codes.push_back(repeated(bytes_of(tensor.codes)));
+      codes.push_back(repeated(bytes_of(tensor.codes), kRepeats));
       weights.emplace_back(expected.size() * kRepeats);
     }
     const auto launch = [&](int i) {
@@ -153,7 +112,7 @@ void add_dequantize(const std::string& text, DType dtype, std::uint64_t columns)
       return kernels::dequantize(task, nullptr);
     };
     for (int i = 0; i < kSets; ++i) require(launch(i), "dequantizing");
-    for (const DeviceBytes& found : weights) require_repeats(found, expected, "weights");
+    for (const DeviceBytes& found : weights) require_repeats(found, expected, kRepeats, "weights");
     report_device(state, median_seconds(state, kSets, launch), tensor.bytes_moved(), tensor.grid.weights());
   });
 }
@@ -176,17 +135,5 @@ void add_all() {
 }  // namespace afp::bench
 
 int main(int argc, char** argv) {
-  const std::string problem = afp::bench::why_no_device();
-  if (!problem.empty()) {
-    std::printf("skipped: no CUDA device: %s\n", problem.c_str());
-    return 0;
-  }
-  try {
-    afp::bench::add_device_context();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "cuda_kernels_bench: %s\n", error.what());
-    return 1;
-  }
-  afp::bench::add_all();
-  return afp::bench::run(argc, argv);
+  return afp::bench::run_on_device(argc, argv, afp::bench::add_all);
 }

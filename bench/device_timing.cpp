@@ -118,13 +118,18 @@ Ceilings measure_ceilings() {
   return best;
 }
 
-void report_device(benchmark::State& state, double seconds, std::uint64_t bytes, std::uint64_t weights) {
+Ceilings report_ceilings(benchmark::State& state) {
   const Ceilings ceilings = measure_ceilings();
+  state.counters["copy_GB/s"] = ceilings.copy / 1e9;
+  state.counters["read_GB/s"] = ceilings.read / 1e9;
+  return ceilings;
+}
+
+void report_device(benchmark::State& state, double seconds, std::uint64_t bytes, std::uint64_t weights) {
+  const Ceilings ceilings = report_ceilings(state);
   const double rate = static_cast<double>(bytes) / seconds;
   state.counters["GB/s"] = rate / 1e9;
   state.counters["Gweights/s"] = static_cast<double>(weights) / seconds / 1e9;
-  state.counters["copy_GB/s"] = ceilings.copy / 1e9;
-  state.counters["read_GB/s"] = ceilings.read / 1e9;
   state.counters["%_of_copy"] = 100.0 * rate / ceilings.copy;
 }
 

@@ -102,6 +102,8 @@ struct Ceilings {
 };
 Ceilings measure_ceilings();
 
+// Counters: the ceilings in GB/s, measured now.
+Ceilings report_ceilings(benchmark::State& state);
 // Counters: GB/s (read and written bytes), G weights/s, the ceilings in GB/s, GB/s in percent of copying.
 void report_device(benchmark::State& state, double seconds, std::uint64_t bytes, std::uint64_t weights);
 

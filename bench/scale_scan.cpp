@@ -5,10 +5,13 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "afp/codec.hpp"
 #include "afp/scale.hpp"
+#include "sample_tensor.hpp"
 
 namespace afp::bench {
 namespace {
@@ -80,6 +83,17 @@ std::uint64_t count_weight_candidates(const WeightPiece& piece, const TensorCode
     candidates += static_cast<std::uint64_t>(scales) * magnitudes.size();
   }
   return candidates;
+}
+
+double scales_per_weight(const TensorCodec& codec) {
+  static std::map<std::string, double> known;
+  const auto [entry, is_new] = known.try_emplace(to_string(codec.encoding));
+  if (is_new) {
+    const EncodedSample sample(codec.encoding, kRows / 32);
+    entry->second = static_cast<double>(count_weight_candidates(sample.piece(), codec)) /
+                    static_cast<double>(sample.grid.weights());
+  }
+  return entry->second;
 }
 
 }  // namespace afp::bench

@@ -11,4 +11,8 @@ namespace afp::bench {
 // both Formats of the Encoding, counted one weight at a time. Vector code may look at more.
 std::uint64_t count_weight_candidates(const WeightPiece& piece, const TensorCodec& codec);
 
+// Scales that the scan visits a weight of the sample: the mean over its first rows, which are like the
+// others; counted once for each Encoding.
+double scales_per_weight(const TensorCodec& codec);
+
 }  // namespace afp::bench
