@@ -131,10 +131,12 @@ check_sanitize() {
 check_bench() {
   local status=0 program
   : >"$work/bench.txt"
-  for program in "$build"/bench/cuda_*_bench; do
-    "$program" --benchmark_out="$work/$(basename "$program").json" --benchmark_out_format=json >>"$work/bench.txt" 2>"$work/log" ||
+  run_bench() { # PROGRAM [OPTION...]
+    "$@" --benchmark_out="$work/$(basename "$1").json" --benchmark_out_format=json >>"$work/bench.txt" 2>"$work/log" ||
       { status=1 && tail -n 20 "$work/log"; }
-  done
+  }
+  for program in "$build"/bench/cuda_*_bench; do run_bench "$program"; done
+  if [[ -x $build/bench/solver_bench ]]; then run_bench "$build/bench/solver_bench" --benchmark_filter=device; fi # chains
   return $status
 }
 
@@ -190,7 +192,7 @@ version=$("$afp" --version | head -n 1)
   for part in "${parts[@]}"; do printf '%s"%s": "%s"' "$separator" "$part" "$(cat "$work/$part.outcome")" && separator=', '; done
   printf '}, "benchmarks": ['
   separator=
-  for file in "$work"/cuda_*_bench.json; do
+  for file in "$work"/*_bench.json; do
     [[ -e $file ]] && printf '%s%s' "$separator" "$(cat "$file")" && separator=', '
   done
   printf ']}\n'
