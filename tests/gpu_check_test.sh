@@ -44,4 +44,9 @@ stand_in "$folder/bin/compute-sanitizer" 'exit 9'
 if check sanitize >"$folder/log" 2>&1; then fail "errors of compute-sanitizer went by"; fi
 grep -q '^## sanitize: failed$' "$page" || fail "no word of the failure in $page"
 grep -q 'gpu_check.sh: failed: sanitize' "$folder/log" || fail "the last line does not say what failed"
+# shellcheck disable=SC2016
+stand_in "$folder/build/bench/cuda_kernels_bench" \
+  'for a; do case $a in --benchmark_out=*) echo "\"error_message\": \"codes differ\"" >"${a#*=}" ;; esac; done'
+if check bench >"$folder/log" 2>&1; then fail "a benchmark's wrong result went by"; fi
+grep -q 'codes differ' "$folder/log" || fail "no word of the wrong result"
 rm -rf "$folder"
