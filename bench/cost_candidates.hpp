@@ -1,6 +1,7 @@
-// The candidates whose block costs are measured, as texts.
+// The candidates whose costs are measured; of blocks as texts.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,15 @@ inline std::vector<std::string> all_formats(int first, int last, const std::stri
   for (int bits = first; bits <= last; ++bits)
     for (const Format format : formats_of(bits)) texts.push_back(to_string(format) + "/" + block + "/e8m0");
   return texts;
+}
+
+// All Formats under e8m0 as tensor blocks.
+inline std::vector<Encoding> whole_space() {
+  std::vector<Encoding> space;
+  for (int bits = kMinBits; bits <= kMaxBits; ++bits)
+    for (const Format format : formats_of(bits))
+      space.push_back({format, std::nullopt, {BlockKind::tensor, 0}, ScaleKind::e8m0});
+  return space;
 }
 
 // The pair E1 + E2 of each N under ue4m3 (N = 2 has E1 alone).

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "afp/tensor_costs.hpp"
+#include "cost_candidates.hpp"
 #include "device_sample.hpp"
 #include "host/cuda/tensor_tables.hpp"
 #include "kernels/key_arrays.hpp"
@@ -17,14 +18,6 @@
 
 namespace afp::bench {
 namespace {
-
-std::vector<Encoding> whole_space() {
-  std::vector<Encoding> space;
-  for (int bits = kMinBits; bits <= kMaxBits; ++bits)
-    for (const Format format : formats_of(bits))
-      space.push_back({format, std::nullopt, {BlockKind::tensor, 0}, ScaleKind::e8m0});
-  return space;
-}
 
 // Device memory as long as this lives. What nothing was written to is poisoned.
 class Memory {

@@ -15,20 +15,13 @@
 #include "afp/codec.hpp"
 #include "afp/seed_search.hpp"
 #include "afp/tensor_costs.hpp"
+#include "cost_candidates.hpp"
 #include "harness.hpp"
 #include "sample_tensor.hpp"
 #include "seed_baseline.hpp"
 
 namespace afp::bench {
 namespace {
-
-std::vector<Encoding> whole_space() {
-  std::vector<Encoding> space;
-  for (int bits = kMinBits; bits <= kMaxBits; ++bits)
-    for (const Format format : formats_of(bits))
-      space.push_back({format, std::nullopt, {BlockKind::tensor, 0}, ScaleKind::e8m0});
-  return space;
-}
 
 std::vector<std::byte> sample_as(DType dtype) {
   const std::span<const std::byte> source = sample_bytes();

@@ -2,7 +2,6 @@
 // PTX. Where kernels run emulated, tests/cuda_emulator/primitives.cpp takes its place.
 #include <thrust/iterator/tabulate_output_iterator.h>
 
-#include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_scan.cuh>
 #include <cub/device/device_segmented_reduce.cuh>
 
@@ -48,14 +47,6 @@ auto arg_min_of(const double* costs, const std::uint32_t* offsets, std::size_t s
   };
 }
 
-auto sort_of(const std::uint64_t* sizes, const std::uint32_t* values, std::uint64_t* sorted_sizes,
-             std::uint32_t* sorted_values, std::size_t count, cudaStream_t stream) {
-  return [=](void* memory, std::size_t& bytes) {
-    return cub::DeviceRadixSort::SortPairsDescending(memory, bytes, sizes, sorted_sizes, values,
-                                                     sorted_values, count, 0, 64, stream);
-  };
-}
-
 }  // namespace
 
 cudaError_t exclusive_sum_bytes(std::size_t count, std::size_t* bytes) {
@@ -72,15 +63,6 @@ cudaError_t segmented_arg_min_bytes(std::size_t segments, std::size_t* bytes) {
 cudaError_t segmented_arg_min(const Workspace& workspace, const double* costs, const std::uint32_t* offsets,
                               std::size_t segments, SegmentMinimum* minima, cudaStream_t stream) {
   return run(workspace, arg_min_of(costs, offsets, segments, minima, stream));
-}
-
-cudaError_t sort_descending_bytes(std::size_t count, std::size_t* bytes) {
-  return bytes_of(bytes, sort_of(nullptr, nullptr, nullptr, nullptr, count, nullptr));
-}
-cudaError_t sort_descending(const Workspace& workspace, const std::uint64_t* sizes,
-                            const std::uint32_t* values, std::uint64_t* sorted_sizes,
-                            std::uint32_t* sorted_values, std::size_t count, cudaStream_t stream) {
-  return run(workspace, sort_of(sizes, values, sorted_sizes, sorted_values, count, stream));
 }
 
 }  // namespace afp::kernels

@@ -1,4 +1,4 @@
-// Device-wide algorithms on whole arrays: sums of what comes before, the least of each segment, sorting. All
+// Device-wide algorithms on whole arrays: sums of what comes before, the least of each segment. All
 // pointers are to device memory; outputs overlap no input. Each is ordered on its stream, allocates nothing
 // and works in `workspace`, of the size that its ..._bytes function tells for the same counts.
 #pragma once
@@ -30,11 +30,5 @@ struct SegmentMinimum {
 cudaError_t segmented_arg_min_bytes(std::size_t segments, std::size_t* bytes);
 cudaError_t segmented_arg_min(const Workspace& workspace, const double* costs, const std::uint32_t* offsets,
                               std::size_t segments, SegmentMinimum* minima, cudaStream_t stream);
-
-// Sizes from the largest down, and with each the value that came with it. Equal sizes keep their order.
-cudaError_t sort_descending_bytes(std::size_t count, std::size_t* bytes);
-cudaError_t sort_descending(const Workspace& workspace, const std::uint64_t* sizes,
-                            const std::uint32_t* values, std::uint64_t* sorted_sizes,
-                            std::uint32_t* sorted_values, std::size_t count, cudaStream_t stream);
 
 }  // namespace afp::kernels

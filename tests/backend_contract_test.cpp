@@ -7,6 +7,7 @@
 #include "afp/error.hpp"
 #include "afp/packing.hpp"
 #include "backends.hpp"
+#include "encoding_cases.hpp"
 #include "expect_error.hpp"
 #include "quantized.hpp"
 #include "reference.hpp"
@@ -30,23 +31,6 @@ const Shape& shape_of(std::uint64_t number) {
   const std::uint64_t bits = sample::bits(9, number);
   return bits % 10 == 0 ? kLargeShapes[bits / 10 % std::size(kLargeShapes)]
                         : kShapes[bits / 10 % std::size(kShapes)];
-}
-
-// Every Format with both kinds of scale, the default pairs and some others.
-std::vector<std::string> formats_and_scales() {
-  std::vector<std::string> texts;
-  for (const Format format : reference::all_formats()) {
-    texts.push_back(to_string(format) + "/*/e8m0");
-    texts.push_back(to_string(format) + "/*/ue4m3");
-  }
-  for (const char* const pair : {"E1M1+E2M0", "E1M2+E2M1", "E1M3+E2M2", "E1M4+E2M3", "E1M5+E2M4", "E1M6+E2M5",
-                                 "E3M0+E1M2", "E2M3+E4M1", "E1M6+E7M0"})
-    texts.push_back(std::string(pair) + "/*/ue4m3");
-  return texts;
-}
-
-Encoding with_block(std::string text, const std::string& block) {
-  return parse_encoding(text.replace(text.find('*'), 1, block));
 }
 
 // Where the tensor's rows of codes and the codes of block b within begin, in bits: filled-up blocks, or rows

@@ -546,35 +546,26 @@ void anneal(Results& results) {
 void primitives(Results& results) {
   constexpr std::size_t kCount = 301;
   std::vector<std::uint64_t> values;
-  std::vector<std::uint32_t> names;
   std::vector<double> costs;
   for (std::uint32_t i = 0; i < kCount; ++i) {
     values.push_back(sample::bits(13, i) % 50);
-    names.push_back(i);
     costs.push_back(sample::uniform(14, i));
   }
   const DeviceArray<std::uint64_t> numbers(values);
-  const DeviceArray<std::uint32_t> device_names(names),
-      offsets(std::vector<std::uint32_t>{0, 1, 150, kCount});
+  const DeviceArray<std::uint32_t> offsets(std::vector<std::uint32_t>{0, 1, 150, kCount});
   const DeviceArray<double> device_costs(costs);
-  DeviceArray<std::uint64_t> sums(kCount), sorted(kCount);
-  DeviceArray<std::uint32_t> sorted_names(kCount);
+  DeviceArray<std::uint64_t> sums(kCount);
   DeviceArray<kernels::SegmentMinimum> minima(3);
-  std::size_t sum_bytes = 0, minimum_bytes = 0, sort_bytes = 0;
+  std::size_t sum_bytes = 0, minimum_bytes = 0;
   require_success(kernels::exclusive_sum_bytes(kCount, &sum_bytes));
   require_success(kernels::segmented_arg_min_bytes(3, &minimum_bytes));
-  require_success(kernels::sort_descending_bytes(kCount, &sort_bytes));
-  DeviceArray<std::byte> for_sum(sum_bytes), for_minima(minimum_bytes), for_sort(sort_bytes);
+  DeviceArray<std::byte> for_sum(sum_bytes), for_minima(minimum_bytes);
   require_success(
       kernels::exclusive_sum({for_sum.data(), sum_bytes}, numbers.data(), sums.data(), kCount, nullptr));
   require_success(kernels::segmented_arg_min({for_minima.data(), minimum_bytes}, device_costs.data(),
                                              offsets.data(), 3, minima.data(), nullptr));
-  require_success(kernels::sort_descending({for_sort.data(), sort_bytes}, numbers.data(), device_names.data(),
-                                           sorted.data(), sorted_names.data(), kCount, nullptr));
   results.add(sums);
   results.add(minima, &kernels::SegmentMinimum::index);
-  results.add(sorted);
-  results.add(sorted_names);
 }
 
 // By the names of the files in kernels.

@@ -106,41 +106,9 @@ TEST(Primitives, SegmentedArgMin) {
   }
 }
 
-TEST(Primitives, SortDescending) {
-  const LateStream stream;
-  for (const std::size_t count : {0u, 1u, 2u, 50u, 4'000u}) {
-    std::vector<std::uint64_t> sizes(count);
-    std::vector<std::uint32_t> values(count);
-    std::vector<std::pair<std::uint64_t, std::size_t>> expected;
-    for (std::size_t i = 0; i < count; ++i) {
-      sizes[i] = sample::bits(4, i) >> (i % 3 == 0 ? 0 : 59);  // many equal ones
-      values[i] = static_cast<std::uint32_t>(sample::bits(5, i));
-      expected.emplace_back(~sizes[i], i);
-    }
-    std::sort(expected.begin(), expected.end());  // the largest first, equal ones by place
-    DeviceArray<std::uint64_t> size_array(count), sorted_sizes(count);
-    DeviceArray<std::uint32_t> value_array(count), sorted_values(count);
-    std::size_t bytes = 0;
-    require_success(kernels::sort_descending_bytes(count, &bytes));
-    DeviceWorkspace workspace(bytes);
-    stream.copy(size_array, sizes);
-    stream.copy(value_array, values);
-    require_success(kernels::sort_descending(workspace.get(), size_array.data(), value_array.data(),
-                                             sorted_sizes.data(), sorted_values.data(), count, stream.get()));
-    const std::vector<std::uint64_t> found_sizes = sorted_sizes.read();
-    const std::vector<std::uint32_t> found_values = sorted_values.read();
-    for (std::size_t i = 0; i < count; ++i) {
-      EXPECT_EQ(found_sizes[i], ~expected[i].first) << i;
-      EXPECT_EQ(found_values[i], values[expected[i].second]) << i;
-    }
-  }
-}
-
 TEST(Primitives, RefuseNoWorkspace) {
   EXPECT_EQ(kernels::exclusive_sum({nullptr, 0}, nullptr, nullptr, 5, nullptr), cudaErrorInvalidValue);
   EXPECT_EQ(kernels::segmented_arg_min({nullptr, 0}, nullptr, nullptr, 5, nullptr, nullptr),
-            cudaErrorInvalidValue);
-  EXPECT_EQ(kernels::sort_descending({nullptr, 0}, nullptr, nullptr, nullptr, nullptr, 5, nullptr),
             cudaErrorInvalidValue);
 }
 

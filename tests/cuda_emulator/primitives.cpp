@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-#include <vector>
 
 #include "kernels/device.hpp"
 
@@ -13,9 +12,7 @@ namespace afp::kernels {
 namespace {
 
 // Differs from count to count, so that a caller who asks for another's is found out.
-std::size_t workspace_bytes(std::size_t count) {
-  return 16 + 8 * count;
-}
+std::size_t workspace_bytes(std::size_t count) { return 16 + 8 * count; }
 
 cudaError_t check(const Workspace& workspace, std::size_t count) {
   return workspace.memory == nullptr || workspace.bytes < workspace_bytes(count) ? cudaErrorInvalidValue
@@ -34,19 +31,6 @@ __global__ void arg_min_kernel(Workspace workspace, const double* costs, const s
   for (std::size_t s = 0; s < segments; ++s) {
     const double* const least = std::min_element(costs + offsets[s], costs + offsets[s + 1]);
     minima[s] = {static_cast<std::uint32_t>(least - costs) - offsets[s], *least};
-  }
-}
-
-__global__ void sort_kernel(Workspace workspace, const std::uint64_t* sizes, const std::uint32_t* values,
-                            std::uint64_t* sorted_sizes, std::uint32_t* sorted_values, std::size_t count) {
-  std::memset(workspace.memory, 0xEE, workspace.bytes);
-  std::vector<std::size_t> order(count);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return sizes[a] > sizes[b]; });
-  for (std::size_t i = 0; i < count; ++i) {
-    sorted_sizes[i] = sizes[order[i]];
-    sorted_values[i] = values[order[i]];
   }
 }
 
@@ -70,17 +54,6 @@ cudaError_t segmented_arg_min(const Workspace& workspace, const double* costs, c
                               std::size_t segments, SegmentMinimum* minima, cudaStream_t stream) {
   if (const cudaError_t error = check(workspace, segments); error != cudaSuccess) return error;
   return launch(arg_min_kernel, 1, 1, 0, stream, workspace, costs, offsets, segments, minima);
-}
-
-cudaError_t sort_descending_bytes(std::size_t count, std::size_t* bytes) {
-  *bytes = workspace_bytes(count);
-  return cudaSuccess;
-}
-cudaError_t sort_descending(const Workspace& workspace, const std::uint64_t* sizes,
-                            const std::uint32_t* values, std::uint64_t* sorted_sizes,
-                            std::uint32_t* sorted_values, std::size_t count, cudaStream_t stream) {
-  if (const cudaError_t error = check(workspace, count); error != cudaSuccess) return error;
-  return launch(sort_kernel, 1, 1, 0, stream, workspace, sizes, values, sorted_sizes, sorted_values, count);
 }
 
 }  // namespace afp::kernels
